@@ -1,0 +1,1 @@
+"""Mooring keeps pods next to the data of their volumes."""

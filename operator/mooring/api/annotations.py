@@ -1,0 +1,104 @@
+"""The words users write on pods, namespaces, nodes and volumes: Mooring's own, and STORK's as STORK means them.
+
+A STORK annotation has a twin under `mooring.dev/`. Where both are given the twin wins, so that a manifest can move over
+one word at a time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+PREFIX: Final = "mooring.dev/"
+STORK_PREFIX: Final = "stork.libopenstorage.org/"
+
+IGNORE_LABEL: Final = "mooring.dev/ignore"
+"""Label of a pod or namespace: `"true"` opts out, whatever any policy says."""
+REPLICA_NODES: Final = "mooring.dev/replica-nodes"
+"""Annotation of a PersistentVolume: the names of the nodes that hold its data, separated by commas."""
+STORAGE_STATE_PREFIX: Final = "storage-state.mooring.dev/"
+"""Annotation of a node, followed by a driver's name: the state of that driver's storage on the node."""
+AFFINITY_HASH: Final = "mooring.dev/affinity-hash"
+"""Annotation in a pod template: marks the node affinity in it as Mooring's."""
+
+OPT_IN_SCHEDULERS: Final = frozenset({"mooring", "stork"})
+"""Scheduler names that ask for the soft local rule where no policy selects the pod."""
+
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanReading:
+    """What an annotation says, and a sentence for each value that is not a boolean."""
+
+    value: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooleanAnnotation:
+    """A yes-or-no annotation or label; `spellings` are its keys, the one that wins first."""
+
+    spellings: tuple[str, ...]
+    default: bool = False
+
+    def read(self, values: Mapping[str, str]) -> BooleanReading:
+        """Read it from an object's annotations (or labels).
+
+        The first spelling with a boolean decides, by the values of Go's strconv.ParseBool, as STORK reads them. A value
+        that is not a boolean is a problem and otherwise counts as absent.
+        """
+        problems: list[str] = []
+        for key in self.spellings:
+            if (text := values.get(key)) is None:
+                continue
+            if text in _TRUE or text in _FALSE:
+                return BooleanReading(value=text in _TRUE, problems=tuple(problems))
+            problems.append(f"{key}: {text!r} is not a boolean (true or false) and is passed over")
+        return BooleanReading(value=self.default, problems=tuple(problems))
+
+
+PREFER_LOCAL_NODE_ONLY: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}preferLocalNodeOnly", f"{STORK_PREFIX}preferLocalNodeOnly")
+)
+"""On a pod: only nodes with a replica of every volume will do."""
+DISABLE_HYPERCONVERGENCE: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}disableHyperconvergence", f"{STORK_PREFIX}disableHyperconvergence")
+)
+"""On a pod: all nodes score equally."""
+IGNORE: Final = BooleanAnnotation(spellings=(IGNORE_LABEL,))
+"""On a pod or namespace, as a label: Mooring keeps its hands off."""
+
+
+class NodeStorageState(StrEnum):
+    """The state of one driver's storage on a node."""
+
+    ONLINE = "Online"
+    STORAGE_DOWN = "StorageDown"
+    """The node reaches the storage system, but its own disks are down: half the score."""
+    DEGRADED = "Degraded"
+    """Pods with volumes of the driver are refused."""
+    OFFLINE = "Offline"
+    """Pods with volumes of the driver are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageStateReading:
+    """The state that an annotation names, or None and the reason."""
+
+    state: NodeStorageState | None
+    problem: str | None = None
+
+
+def parse_replica_nodes(text: str) -> tuple[str, ...]:
+    """Node names from the value of `mooring.dev/replica-nodes`, in the order given."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def parse_storage_state(text: str) -> StorageStateReading:
+    """The state from the value of a `storage-state.mooring.dev/DRIVER` annotation, spelled exactly."""
+    try:
+        return StorageStateReading(NodeStorageState(text))
+    except ValueError:
+        return StorageStateReading(None, f"{text!r} is not a storage state ({', '.join(NodeStorageState)})")

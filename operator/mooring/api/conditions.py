@@ -1,0 +1,95 @@
+"""Condition types and reasons: the words in which Mooring answers on pods, workloads and policies.
+
+Two questions, two conditions: `VolumeLocal` is the measured fact (do the pods run near their data?), and
+`PlacementApplied` is what Mooring did about it. Reconciling and Stalled never appear on workloads, because kstatus
+would take them for the state of the workload itself.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+FIELD_MANAGER: Final = "mooring"
+"""Server-side apply's name for what Mooring writes."""
+
+
+class ConditionStatus(StrEnum):
+    """The three values of a condition's status."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ObjectCondition(StrEnum):
+    """Condition types on pods and workloads, prefixed because the objects are not ours."""
+
+    VOLUME_LOCAL = "mooring.dev/VolumeLocal"
+    PLACEMENT_APPLIED = "mooring.dev/PlacementApplied"
+
+
+class PolicyCondition(StrEnum):
+    """Condition types on policies. `Ready` says that the configuration is in force, not that all pods are local."""
+
+    READY = "Ready"
+    VOLUME_LOCAL = "VolumeLocal"
+    STALLED = "Stalled"
+
+
+class VolumeLocalReason(StrEnum):
+    """Why pods count as near their data, or not, or cannot be judged."""
+
+    ALL_LOCAL = "AllLocal"
+    PARTLY_LOCAL = "PartlyLocal"
+    NOT_LOCAL = "NotLocal"
+    NO_PODS = "NoPods"
+    NOT_SCHEDULED = "NotScheduled"
+    VOLUME_UNBOUND = "VolumeUnbound"
+    LOCATION_UNKNOWN = "LocationUnknown"
+    LOCATION_COARSE = "LocationCoarse"
+
+    @property
+    def status(self) -> ConditionStatus:
+        """The status that goes with the reason."""
+        if self is VolumeLocalReason.ALL_LOCAL:
+            return ConditionStatus.TRUE
+        if self in {VolumeLocalReason.PARTLY_LOCAL, VolumeLocalReason.NOT_LOCAL}:
+            return ConditionStatus.FALSE
+        return ConditionStatus.UNKNOWN
+
+
+class PlacementAppliedReason(StrEnum):
+    """What Mooring did with a workload, or why it did nothing."""
+
+    APPLIED = "Applied"
+    DEFERRED = "Deferred"
+    WOULD_BLOCK_ON_ATTACH = "WouldBlockOnAttach"
+    FIELD_OWNED_BY_OTHER = "FieldOwnedByOther"
+    DISJOINT_VOLUMES = "DisjointVolumes"
+    REPLICAS_OFFLINE = "ReplicasOffline"
+    PER_POD = "PerPod"
+    AUDIT_ONLY = "AuditOnly"
+    OPTED_OUT = "OptedOut"
+    RELEASE_PENDING = "ReleasePending"
+
+    @property
+    def status(self) -> ConditionStatus:
+        """The status that goes with the reason."""
+        return ConditionStatus.TRUE if self is PlacementAppliedReason.APPLIED else ConditionStatus.FALSE
+
+
+class PolicyReason(StrEnum):
+    """Reasons of the conditions that only policies have (`VolumeLocal` there uses `VolumeLocalReason`)."""
+
+    IN_FORCE = "InForce"
+    INVALID = "Invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A condition without its timestamps: what a decision says, before anybody writes it."""
+
+    type: ObjectCondition | PolicyCondition
+    status: ConditionStatus
+    reason: VolumeLocalReason | PlacementAppliedReason | PolicyReason
+    message: str

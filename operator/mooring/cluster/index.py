@@ -1,0 +1,238 @@
+"""The live index: the one read model behind every decision.
+
+It is fed one object at a time, by watches or from manifests, and keeps the lookups that a decision makes up to date at
+that time. Nothing here waits, does I/O or knows where its objects come from. It is used from one event loop only.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, NamedTuple
+
+from mooring.api.annotations import STORAGE_STATE_PREFIX, NodeStorageState, parse_storage_state
+from mooring.api.labels import RACK_KEYS
+from mooring.api.policy import Policy
+from mooring.cluster.records import (
+    CSINode,
+    Deployment,
+    Namespace,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    StorageClass,
+)
+from mooring.cluster.resources import RESOURCES
+from mooring.cluster.room import Usage
+from mooring.cluster.topology import Topology, discard
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+class Change(NamedTuple):
+    """One object that came, changed or went: `old` or `new` is None then."""
+
+    kind: str
+    key: str
+    old: Any
+    new: Any
+
+
+class Cluster:
+    """All objects that matter, by kind and key, and what follows from them.
+
+    Attributes:
+        topology: nodes by label and place.
+        usage: what the pods on each node ask for.
+        topology_version: rises when a node, its labels, a driver's registration or a storage state changes; whatever
+            was computed from those before is stale then.
+    """
+
+    def __init__(self, *, rack_labels: Sequence[str] = RACK_KEYS) -> None:
+        self.topology: Final = Topology(rack_labels=rack_labels)
+        self.usage: Final = Usage()
+        self.topology_version = 0
+        self._objects: Final[dict[str, dict[str, Any]]] = {kind: {} for kind in RESOURCES}
+        self._listeners: list[Callable[[Change], None]] = []
+        self._pods_by_claim: defaultdict[str, set[str]] = defaultdict(set)
+        self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
+        self._driver_nodes: defaultdict[str, set[str]] = defaultdict(set)
+        self._topology_keys: Counter[tuple[str, str]] = Counter()
+        self._storage_states: defaultdict[str, dict[str, NodeStorageState]] = defaultdict(dict)
+        self._policies: dict[str, tuple[Policy, ...]] = {}
+        self._updaters: Final[dict[str, Callable[[str, Any, Any], None]]] = {
+            "Node": self._update_node,
+            "CSINode": self._update_csi_node,
+            "PersistentVolumeClaim": self._update_claim,
+            "Pod": self._update_pod,
+            "VolumePlacementPolicy": self._update_policy,
+            "ClusterVolumePlacementPolicy": self._update_policy,
+        }
+
+    # What is there.
+
+    def all(self, kind: str) -> Mapping[str, Any]:
+        """Every object of a kind, by key."""
+        return self._objects[kind]
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Nodes by name."""
+        return self._objects["Node"]
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """Pods by namespace/name."""
+        return self._objects["Pod"]
+
+    @property
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Deployments by namespace/name."""
+        return self._objects["Deployment"]
+
+    def namespace(self, name: str) -> Namespace | None:
+        """A namespace."""
+        return self._objects["Namespace"].get(name)
+
+    def claim(self, key: str) -> PersistentVolumeClaim | None:
+        """A claim by namespace/name."""
+        return self._objects["PersistentVolumeClaim"].get(key)
+
+    def volume(self, name: str) -> PersistentVolume | None:
+        """A PersistentVolume."""
+        return self._objects["PersistentVolume"].get(name)
+
+    def storage_class(self, name: str) -> StorageClass | None:
+        """A storage class."""
+        return self._objects["StorageClass"].get(name)
+
+    def policy(self, key: str) -> Policy | None:
+        """A policy by its key, KIND/[NAMESPACE/]NAME."""
+        return self._objects.get(key.partition("/")[0], {}).get(key)
+
+    def policies(self, namespace: str) -> tuple[Policy, ...]:
+        """The policies that can hold in a namespace, the strongest first: its own, then cluster-wide ones.
+
+        Within each kind a higher priority wins, then the name; never an age, so that manifests alone decide.
+        """
+        return self._policies.get(namespace, ()) + self._policies.get("", ())
+
+    def pods_of_claim(self, claim: str) -> AbstractSet[str]:
+        """Keys of the pods that mount a claim (namespace/name)."""
+        return self._pods_by_claim.get(claim, _NONE)
+
+    def claims_of_volume(self, volume: str) -> AbstractSet[str]:
+        """Keys of the claims that name a PersistentVolume; more than one only by mistake."""
+        return self._claims_by_volume.get(volume, _NONE)
+
+    # What drivers say of nodes.
+
+    def nodes_with_driver(self, driver: str) -> AbstractSet[str]:
+        """Nodes on which a CSI driver is registered."""
+        return self._driver_nodes.get(driver, _NONE)
+
+    def is_topology_key(self, driver: str, key: str) -> bool:
+        """Whether a CSI driver declares this node label as one of its topology keys anywhere."""
+        return self._topology_keys[driver, key] > 0
+
+    def storage_state(self, driver: str, node: str) -> NodeStorageState:
+        """What is said of a driver's storage on a node; Online when nothing is."""
+        return self._storage_states.get(driver, {}).get(node, NodeStorageState.ONLINE)
+
+    def storage_states(self, driver: str) -> Mapping[str, NodeStorageState]:
+        """The nodes of which something is said, and what."""
+        return self._storage_states.get(driver, {})
+
+    # What happens.
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` after each change; it must not block."""
+        self._listeners.append(listener)
+
+    def put(self, kind: str, new: Any) -> None:
+        """Take in an object. One that says nothing new changes nothing and tells nobody."""
+        old = self._objects[kind].get(new.key)
+        if old == new:
+            return
+        self._objects[kind][new.key] = new
+        self._changed(Change(kind, new.key, old, new))
+
+    def remove(self, kind: str, key: str) -> None:
+        """Forget an object."""
+        old = self._objects[kind].pop(key, None)
+        if old is not None:
+            self._changed(Change(kind, key, old, None))
+
+    def replace(self, kind: str, objects: Iterable[Any]) -> None:
+        """Take in a complete list: what is not in it is gone."""
+        fresh = {new.key: new for new in objects}
+        for key in self._objects[kind].keys() - fresh.keys():
+            self.remove(kind, key)
+        for new in fresh.values():
+            self.put(kind, new)
+
+    def _changed(self, change: Change) -> None:
+        update = self._updaters.get(change.kind)
+        if update:
+            update(change.key, change.old, change.new)
+        for listener in self._listeners:
+            listener(change)
+
+    def _update_node(self, name: str, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            self.topology.remove(name)
+            self._forget_states(name)
+            self.topology_version += 1
+            return
+        if old is not None and old.metadata == new.metadata:
+            return
+        self.topology.put(name, new.labels)
+        self._forget_states(name)
+        for driver, state in _states(new):
+            self._storage_states[driver][name] = state
+        self.topology_version += 1
+
+    def _forget_states(self, node: str) -> None:
+        for states in self._storage_states.values():
+            states.pop(node, None)
+
+    def _update_csi_node(self, name: str, old: CSINode | None, new: CSINode | None) -> None:
+        for driver in (old.spec.drivers or ()) if old else ():
+            self._driver_nodes[driver.name].discard(name)
+            self._topology_keys.subtract((driver.name, key) for key in driver.topology_keys or ())
+        for driver in (new.spec.drivers or ()) if new else ():
+            self._driver_nodes[driver.name].add(name)
+            self._topology_keys.update((driver.name, key) for key in driver.topology_keys or ())
+        self.topology_version += 1
+
+    def _update_claim(self, key: str, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
+        if old is not None:
+            self._claims_by_volume[old.spec.volume_name].discard(key)
+        if new is not None and new.spec.volume_name:
+            self._claims_by_volume[new.spec.volume_name].add(key)
+
+    def _update_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        if old is not None:
+            self.usage.remove(old)
+            for claim in old.claims:
+                discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)
+        if new is not None:
+            self.usage.add(new)
+            for claim in new.claims:
+                self._pods_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
+
+    def _update_policy(self, _key: str, old: Policy | None, new: Policy | None) -> None:
+        changed = new or old
+        assert changed is not None  # noqa: S101 - a change has at least one side
+        objects = self._objects[changed.kind].values()
+        scope = changed.namespace or ""
+        siblings = [policy for policy in objects if (policy.namespace or "") == scope]
+        self._policies[scope] = tuple(sorted(siblings, key=lambda policy: (-policy.spec.priority, policy.name)))
+
+
+def _states(node: Node) -> Iterable[tuple[str, NodeStorageState]]:
+    for key, value in node.annotations.items():
+        if key.startswith(STORAGE_STATE_PREFIX):
+            state = parse_storage_state(value).state
+            if state is not None:
+                yield key.removeprefix(STORAGE_STATE_PREFIX), state

@@ -1,0 +1,65 @@
+"""The kinds that Mooring reads: where the API serves them, and the record or model that each becomes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from mooring.api.policy import parse_policy
+from mooring.cluster import records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A kind to list and watch.
+
+    Attributes:
+        kind: the kind, as manifests and logs name it.
+        path: the collection's URL path over all namespaces.
+        record: the type that msgspec decodes one object into; `dict` where `convert` does the work.
+        convert: turns the decoded object into what the index holds; raises ValueError for an object it refuses.
+    """
+
+    kind: str
+    path: str
+    record: Any
+    convert: Callable[[Any], Any]
+
+
+def _slim(kind: str, path: str, record: type[records.Object]) -> Resource:
+    return Resource(kind=kind, path=path, record=record, convert=records.slim)
+
+
+def _policy(kind: str, plural: str) -> Resource:
+    return Resource(kind=kind, path=f"/apis/mooring.dev/v1alpha1/{plural}", record=dict[str, Any], convert=parse_policy)
+
+
+RESOURCES: Final[dict[str, Resource]] = {
+    resource.kind: resource
+    for resource in (
+        _slim("Namespace", "/api/v1/namespaces", records.Namespace),
+        _slim("Node", "/api/v1/nodes", records.Node),
+        _slim("CSINode", "/apis/storage.k8s.io/v1/csinodes", records.CSINode),
+        _slim("StorageClass", "/apis/storage.k8s.io/v1/storageclasses", records.StorageClass),
+        _slim("PersistentVolume", "/api/v1/persistentvolumes", records.PersistentVolume),
+        _slim("PersistentVolumeClaim", "/api/v1/persistentvolumeclaims", records.PersistentVolumeClaim),
+        _slim("Pod", "/api/v1/pods", records.Pod),
+        _slim("Deployment", "/apis/apps/v1/deployments", records.Deployment),
+        _policy("VolumePlacementPolicy", "volumeplacementpolicies"),
+        _policy("ClusterVolumePlacementPolicy", "clustervolumeplacementpolicies"),
+    )
+}
+
+
+def from_manifest(kind: str, manifest: dict[str, Any]) -> Any:
+    """Turn one manifest into what the index holds.
+
+    Raises:
+        ValueError: a field has the wrong type, or a policy is invalid; the message names the field.
+    """
+    resource = RESOURCES[kind]
+    try:
+        return resource.convert(msgspec.convert(manifest, resource.record))
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

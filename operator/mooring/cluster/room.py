@@ -1,0 +1,66 @@
+"""How much of each node is asked for, kept up to date pod by pod."""
+
+from collections import defaultdict
+from typing import Final, NamedTuple
+
+from mooring.cluster.records import Node, Pod, PodSpec, parse_quantity
+
+
+class Amount(NamedTuple):
+    """CPU in cores, memory in bytes, and a number of pods."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    pods: float = 0.0
+
+    def plus(self, other: "Amount", *, times: int = 1) -> "Amount":
+        """Add `times` the other amount."""
+        return Amount(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def fits_into(self, whole: "Amount") -> bool:
+        """Whether nothing of this exceeds the other amount."""
+        return all(mine <= theirs for mine, theirs in zip(self, whole, strict=True))
+
+
+def requested(spec: PodSpec) -> Amount:
+    """What a pod asks for: the sum over its containers.
+
+    Init containers are left out: they run before the others and only rarely ask for more. kube-scheduler has the last
+    word; this only says whether trying is worth while.
+    """
+    cpu = memory = 0.0
+    for container in spec.containers:
+        requests = (container.resources.requests if container.resources else None) or {}
+        cpu += parse_quantity(requests.get("cpu", "0"))
+        memory += parse_quantity(requests.get("memory", "0"))
+    return Amount(cpu, memory, 1)
+
+
+def allocatable(node: Node) -> Amount:
+    """What a node offers; a quantity that it does not state is none at all."""
+    offered = node.status.allocatable or {}
+    return Amount(*(parse_quantity(offered.get(name, "0")) for name in ("cpu", "memory", "pods")))
+
+
+class Usage:
+    """The sum of requests on each node."""
+
+    def __init__(self) -> None:
+        self._by_node: Final[defaultdict[str, Amount]] = defaultdict(Amount)
+
+    def add(self, pod: Pod) -> None:
+        """Count a pod in, if it takes room anywhere."""
+        self._count(pod, times=1)
+
+    def remove(self, pod: Pod) -> None:
+        """Count out a pod that was counted in."""
+        self._count(pod, times=-1)
+
+    def of(self, node: str) -> Amount:
+        """What is asked for on a node."""
+        return self._by_node.get(node, Amount())
+
+    def _count(self, pod: Pod, *, times: int) -> None:
+        if pod.spec.node_name and not pod.finished:
+            node = pod.spec.node_name
+            self._by_node[node] = self._by_node[node].plus(requested(pod.spec), times=times)

@@ -1,0 +1,132 @@
+"""A decision in words: the rule and why it won, each volume, the nodes by tier, and every refusal with its reason."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from mooring.cluster.index import Cluster
+from mooring.cluster.topology import Level
+from mooring.decide.decision import Decision
+from mooring.decide.locality import measure
+from mooring.decide.tiers import TIER_SCORES
+from mooring.decide.volumes import VolumeView
+
+_TIER_NAMES = {score: level.name.lower() for level, score in TIER_SCORES.items()}
+
+
+def explain(decision: Decision, cluster: Cluster) -> dict[str, Any]:
+    """Say everything about a decision as JSON-able data; the command line prints the same as text."""
+    subject, rule, resolution = decision.subject, decision.rule, decision.resolution
+    node = subject.spec.node_name
+    explanation: dict[str, Any] = {
+        "subject": {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name},
+        "rule": None
+        if rule is None
+        else {
+            "name": rule.name,
+            "origin": rule.origin.value,
+            "why": rule.why,
+            "strict": rule.strict,
+            "topologyKey": rule.topology_key,
+            "updateMode": rule.update_mode.value,
+        },
+        "noRule": resolution.why_none,
+        "overridden": [policy.key for policy in resolution.candidates if rule is None or policy is not rule.policy],
+        "problems": list(resolution.problems),
+        "volumes": [_volume(view) for view in decision.volumes],
+        "obstacle": None
+        if decision.obstacle is None
+        else {"reason": decision.obstacle.value, "message": decision.obstacle_detail},
+        "nodes": [_node(name, decision) for name in sorted(cluster.nodes)],
+    }
+    if rule is not None and subject.kind == "Pod":
+        locality = measure(decision, node)
+        explanation["locality"] = {"node": node, "reason": locality.reason.value, "message": locality.message}
+    return explanation
+
+
+def render(explanation: Mapping[str, Any]) -> str:
+    """Print an explanation for a person, nodes grouped by tier so that a large cluster stays readable."""
+    subject, rule = explanation["subject"], explanation["rule"]
+    lines = [f"{subject['kind']} {subject['namespace']}/{subject['name']}"]
+    if rule is None:
+        lines.append(f"Rule:      none ({explanation['noRule']})")
+    else:
+        strictness = "strict" if rule["strict"] else "soft"
+        lines.append(f"Rule:      {rule['name']} ({strictness}, {rule['topologyKey']}, {rule['updateMode']})")
+        if rule["why"] != rule["name"]:
+            lines.append(f"           {rule['why']}")
+    lines += [f"Overrides: {key}" for key in explanation["overridden"]]
+    lines += [f"Warning:   {problem}" for problem in explanation["problems"]]
+    lines += [f"Volume:    {_volume_line(volume)}" for volume in explanation["volumes"]]
+    if explanation["obstacle"]:
+        lines.append(f"Obstacle:  {explanation['obstacle']['reason']}: {explanation['obstacle']['message']}")
+    if rule is not None:
+        lines += _node_lines(explanation["nodes"])
+    if "locality" in explanation:
+        locality = explanation["locality"]
+        lines.append(f"Measured:  {locality['reason']}: {locality['message']}")
+    return "\n".join(lines)
+
+
+def tier_name(score: float) -> str:
+    """The level that a score stands for, where it is one level's: `node`, `rack`, `zone`, `region` or `remote`."""
+    if score == 0:
+        return "remote"
+    name = _TIER_NAMES.get(int(score), "") if score == int(score) else ""
+    return "node" if name == Level.HOST.name.lower() else name or "mixed"
+
+
+def _volume(view: VolumeView) -> dict[str, Any]:
+    location = view.location
+    return {
+        "claim": view.claim,
+        "volume": view.volume,
+        "driver": view.driver,
+        "state": view.state.value,
+        "nodes": sorted(location.nodes),
+        "precision": location.precision.name.lower() if location.precision is not None else None,
+        "usable": sorted(view.usable),
+        "source": location.source,
+        "detail": view.detail,
+    }
+
+
+def _volume_line(volume: Mapping[str, Any]) -> str:
+    line = f"{volume['claim']}: {volume['state']}"
+    if volume["nodes"]:
+        what = "on" if volume["precision"] == "host" else f"somewhere in the {volume['precision']} of"
+        line += f" {what} {', '.join(volume['nodes'])} (says {volume['source']})"
+    return f"{line}; {volume['detail']}" if volume["detail"] else line
+
+
+def _node(name: str, decision: Decision) -> dict[str, Any]:
+    score = decision.scores.of(name)
+    return {
+        "name": name,
+        "eligible": not any(decision.refusals(name)),
+        "score": score,
+        "tier": tier_name(score),
+        "near": name in decision.near,
+        "refusals": [test.message for test in decision.refusals(name)],
+    }
+
+
+def _node_lines(nodes: list[Mapping[str, Any]]) -> list[str]:
+    eligible: defaultdict[float, list[str]] = defaultdict(list)
+    refused: defaultdict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        if node["eligible"]:
+            eligible[node["score"]].append(node["name"])
+        else:
+            refused[node["refusals"][0]].append(node["name"])
+    lines = [
+        f"Score {score:>5g}: {_shortened(names)} ({tier_name(score)})"
+        for score, names in sorted(eligible.items(), reverse=True)
+    ]
+    return lines + [f"Refused:   {_shortened(names)}: {message}" for message, names in refused.items()]
+
+
+def _shortened(names: list[str], *, limit: int = 8) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,62 @@
+"""What is decided about: a pod, or the pod that a workload's template would make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mooring.cluster.records import Deployment, Pod, PodSpec, claim_names
+
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A pod as far as its placement is concerned.
+
+    Attributes:
+        kind: `Pod`, or the kind of the workload whose template this is.
+        claims: names of the claims in the pod's namespace, in the order of its volumes.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    claims: tuple[str, ...]
+    spec: PodSpec
+
+    @property
+    def scheduler_name(self) -> str:
+        """The scheduler that places the pod."""
+        return self.spec.scheduler_name or DEFAULT_SCHEDULER
+
+
+def subject_of_pod(pod: Pod) -> Subject:
+    """See a pod as the subject of a decision."""
+    return Subject(
+        kind="Pod",
+        namespace=pod.metadata.namespace,
+        name=pod.name,
+        labels=pod.labels,
+        annotations=pod.annotations,
+        claims=pod.claims,
+        spec=pod.spec,
+    )
+
+
+def subject_of_template(deployment: Deployment) -> Subject:
+    """See the pod that a Deployment's template makes as the subject of a decision.
+
+    Its generic ephemeral claims are unknown: they are named after a pod that does not exist yet.
+    """
+    template = deployment.spec.template
+    return Subject(
+        kind="Deployment",
+        namespace=deployment.metadata.namespace,
+        name=deployment.name,
+        labels=template.metadata.labels or {},
+        annotations=template.metadata.annotations or {},
+        claims=claim_names(template.spec, pod_name=""),
+        spec=template.spec,
+    )

@@ -1,0 +1,1 @@
+"""Where a volume's data lies, and who says so."""

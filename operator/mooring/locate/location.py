@@ -1,0 +1,33 @@
+"""The answer to "where does this volume's data lie?"."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mooring.cluster.topology import Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a volume's data lies, and who says so.
+
+    Attributes:
+        nodes: the nodes that hold a replica; where `precision` is coarser than a host, the nodes of the area in which
+            the data lies, any of which may hold it. Only nodes that exist are listed.
+        precision: how finely the source can tell places apart; None when the place is unknown.
+        source: who says so, in words for a person.
+        problem: why the place is unknown, or what is odd about it; empty when nothing is.
+    """
+
+    nodes: frozenset[str] = frozenset()
+    precision: Level | None = None
+    source: str = ""
+    problem: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to be near to. An unknown place constrains nothing: unknown is not remote."""
+        return self.precision is not None
+
+
+UNKNOWN_LOCATION: Final = Location()
+"""What there is to say of a volume that does not exist yet."""
