@@ -57,6 +57,7 @@ class Cluster:
         self._pods_by_claim: defaultdict[str, set[str]] = defaultdict(set)
         self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
         self._driver_nodes: defaultdict[str, set[str]] = defaultdict(set)
+        self._without_driver: Final[dict[str, tuple[int, AbstractSet[str]]]] = {}
         self._topology_keys: Counter[tuple[str, str]] = Counter()
         self._storage_states: defaultdict[str, dict[str, NodeStorageState]] = defaultdict(dict)
         self._policies: dict[str, tuple[Policy, ...]] = {}
@@ -131,6 +132,18 @@ class Cluster:
         """Nodes on which a CSI driver is registered."""
         return self._driver_nodes.get(driver, _NONE)
 
+    def nodes_without_driver(self, driver: str) -> AbstractSet[str]:
+        """Nodes on which a CSI driver is known not to be registered; none where it is registered nowhere.
+
+        Such a driver may need no CSINode entry, and a node that has just joined gets the benefit of the doubt.
+        """
+        version, missing = self._without_driver.get(driver, (-1, _NONE))
+        if version != self.topology_version:
+            registered = self.nodes_with_driver(driver)
+            missing = frozenset(self.topology.nodes - registered) if registered else _NONE
+            self._without_driver[driver] = (self.topology_version, missing)
+        return missing
+
     def is_topology_key(self, driver: str, key: str) -> bool:
         """Whether a CSI driver declares this node label as one of its topology keys anywhere."""
         return self._topology_keys[driver, key] > 0
@@ -198,7 +211,7 @@ class Cluster:
 
     def _update_csi_node(self, name: str, old: CSINode | None, new: CSINode | None) -> None:
         for driver in (old.spec.drivers or ()) if old else ():
-            self._driver_nodes[driver.name].discard(name)
+            discard(self._driver_nodes, driver.name, name)
             self._topology_keys.subtract((driver.name, key) for key in driver.topology_keys or ())
         for driver in (new.spec.drivers or ()) if new else ():
             self._driver_nodes[driver.name].add(name)
@@ -206,8 +219,8 @@ class Cluster:
         self.topology_version += 1
 
     def _update_claim(self, key: str, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
-        if old is not None:
-            self._claims_by_volume[old.spec.volume_name].discard(key)
+        if old is not None and old.spec.volume_name:
+            discard(self._claims_by_volume, old.spec.volume_name, key)
         if new is not None and new.spec.volume_name:
             self._claims_by_volume[new.spec.volume_name].add(key)
 

@@ -26,6 +26,11 @@ class Resource:
     record: Any
     convert: Callable[[Any], Any]
 
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core one."""
+        return self.path.split("/")[2] if self.path.startswith("/apis/") else ""
+
 
 def _slim(kind: str, path: str, record: type[records.Object]) -> Resource:
     return Resource(kind=kind, path=path, record=record, convert=records.slim)

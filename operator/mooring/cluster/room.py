@@ -1,17 +1,21 @@
 """How much of each node is asked for, kept up to date pod by pod."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from mooring.cluster.records import Node, Pod, PodSpec, parse_quantity
+from mooring.cluster.records import Node, Pod, PodSpec, Quantity, parse_quantity
 
 
 class Amount(NamedTuple):
-    """CPU in cores, memory in bytes, and a number of pods."""
+    """CPU in thousandths of a core, memory in bytes, and a number of pods.
 
-    cpu: float = 0.0
-    memory: float = 0.0
-    pods: float = 0.0
+    Whole numbers, because sums of fractions drift: three times 0.1 cores would not fit into 0.3.
+    """
+
+    cpu: int = 0
+    memory: int = 0
+    pods: int = 0
 
     def plus(self, other: "Amount", *, times: int = 1) -> "Amount":
         """Add `times` the other amount."""
@@ -28,18 +32,24 @@ def requested(spec: PodSpec) -> Amount:
     Init containers are left out: they run before the others and only rarely ask for more. kube-scheduler has the last
     word; this only says whether trying is worth while.
     """
-    cpu = memory = 0.0
+    total = Amount(pods=1)
     for container in spec.containers:
         requests = (container.resources.requests if container.resources else None) or {}
-        cpu += parse_quantity(requests.get("cpu", "0"))
-        memory += parse_quantity(requests.get("memory", "0"))
-    return Amount(cpu, memory, 1)
+        total = total.plus(_amount(requests)._replace(pods=0))
+    return total
 
 
 def allocatable(node: Node) -> Amount:
     """What a node offers; a quantity that it does not state is none at all."""
-    offered = node.status.allocatable or {}
-    return Amount(*(parse_quantity(offered.get(name, "0")) for name in ("cpu", "memory", "pods")))
+    return _amount(node.status.allocatable or {})
+
+
+def _amount(quantities: Mapping[str, Quantity]) -> Amount:
+    return Amount(
+        cpu=round(parse_quantity(quantities.get("cpu", 0)) * 1000),
+        memory=round(parse_quantity(quantities.get("memory", 0))),
+        pods=round(parse_quantity(quantities.get("pods", 0))),
+    )
 
 
 class Usage:

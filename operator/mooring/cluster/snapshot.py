@@ -12,6 +12,16 @@ from mooring.cluster.resources import RESOURCES, from_manifest
 _NAMESPACED = frozenset({"PersistentVolumeClaim", "Pod", "Deployment", "VolumePlacementPolicy"})
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as kubectl reads it: what looks like a date stays a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
 class SnapshotError(ValueError):
     """A manifest that cannot be read; the message names the file, the document and the field."""
 
@@ -27,7 +37,8 @@ def load(path: Path, cluster: Cluster) -> int:
     count = 0
     for file in _files(path):
         for position, manifest in enumerate(_documents(file), start=1):
-            count += _take(manifest, cluster, where=f"{file}, document {position}")
+            if manifest is not None:
+                count += _take(_without_nulls(manifest), cluster, where=f"{file}, document {position}")
     return count
 
 
@@ -40,9 +51,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _documents(file: Path) -> list[Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return [document for document in yaml.load_all(file.read_text(), Loader=loader) if document]
+        return list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SnapshotError(f"{file}: not YAML: {error}") from error
 
@@ -50,23 +60,39 @@ def _documents(file: Path) -> list[Any]:
 def _take(manifest: Any, cluster: Cluster, *, where: str) -> int:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("kind"), str):
         raise SnapshotError(f"{where}: a manifest is a mapping with a kind")
-    kind = manifest["kind"]
+    kind, version = manifest["kind"], str(manifest.get("apiVersion") or "")
     if kind.endswith("List") and isinstance(manifest.get("items"), list):
-        of = kind.removesuffix("List")
+        # The items of a typed list, as the API server sends it, do not repeat what kind they are.
+        inherited = {"apiVersion": version, "kind": kind.removesuffix("List")} if kind != "List" else {}
         return sum(
-            _take({"kind": of, **item} if of else item, cluster, where=f"{where}, item {position}")
+            _take({**inherited, **item}, cluster, where=f"{where}, item {position}")
             for position, item in enumerate(_mappings(manifest["items"], where=where), start=1)
         )
-    if kind not in RESOURCES:
+    if not _is_read(kind, version):
         return 0
-    if kind in _NAMESPACED:
-        metadata = manifest.get("metadata") or {}
-        manifest = {**manifest, "metadata": {"namespace": "default", **metadata}}
+    metadata = manifest.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("name"):
+        raise SnapshotError(f"{where}: {kind}: metadata.name is required")
+    if kind in _NAMESPACED and not metadata.get("namespace"):
+        manifest = {**manifest, "metadata": {**metadata, "namespace": "default"}}
     try:
         cluster.put(kind, from_manifest(kind, manifest))
     except ValueError as error:
         raise SnapshotError(f"{where}: {kind}: {error}") from error
     return 1
+
+
+def _is_read(kind: str, version: str) -> bool:
+    """Whether decisions read this kind. Others have kinds of the same names: Longhorn has a Node of its own."""
+    group = version.rpartition("/")[0]
+    return kind in RESOURCES and (not version or group == RESOURCES[kind].group)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Drop fields that are null, as the API server does: `volumes:` with nothing after it means no volumes."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _mappings(items: list[Any], *, where: str) -> Iterator[dict[str, Any]]:

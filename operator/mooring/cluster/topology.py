@@ -92,12 +92,12 @@ class Topology:
     def mates(self, nodes: Iterable[str], level: Level) -> AbstractSet[str]:
         """All nodes that share a place of this level with any of the given ones."""
         places = {place for node in nodes if (place := self.place(node, level)) is not None}
-        return _NOBODY.union(*(self.within(level, place) for place in places))
+        return _union([self.within(level, place) for place in places])
 
     def sharing(self, nodes: Iterable[str], key: str) -> AbstractSet[str]:
         """All nodes whose label `key` has the value it has on any of the given ones; without the label, none."""
         values = {value for node in nodes if (value := self.labels(node).get(key)) is not None}
-        return _NOBODY.union(*(self.with_label(key, value) for value in values))
+        return _union([self.with_label(key, value) for value in values])
 
     def level_of(self, key: str) -> Level | None:
         """The level that a label names, or None for a label of the user's own."""
@@ -125,6 +125,11 @@ class Topology:
         # A host is itself whatever its labels say; its name stands for it.
         found[Level.HOST] = (("metadata.name", node),)
         return found
+
+
+def _union(sets: Sequence[AbstractSet[str]]) -> AbstractSet[str]:
+    """One set is its own union: a zone may hold half the cluster, and copying it would be work for each decision."""
+    return sets[0] if len(sets) == 1 else _NOBODY.union(*sets)
 
 
 def discard(index: defaultdict[AnyKey, set[str]], key: AnyKey, member: str) -> None:

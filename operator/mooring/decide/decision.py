@@ -4,7 +4,7 @@
 its answer, so that they can never disagree.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
 from mooring.decide.rule import Resolution, Rule, resolve
 from mooring.decide.subject import Subject
-from mooring.decide.tiers import NO_SCORES, Scores, halve, mean, tier_scores
+from mooring.decide.tiers import NO_SCORES, Scores, mean, tier_scores
 from mooring.decide.volumes import REFUSING_STATES, VolumeState, VolumeView, view_volumes
 from mooring.locate.locator import Locator
 
@@ -25,13 +25,11 @@ class Test:
     Attributes:
         nodes: the nodes that pass, or with `inverted` the nodes that fail; whichever is the shorter list.
         message: why the others are refused, in words that fit into a pod's event.
-        resolvable: whether evicting pods from the node could make it pass; kube-scheduler tries preemption there.
     """
 
     nodes: AbstractSet[str]
     message: str
     inverted: bool = False
-    resolvable: bool = False
 
     def passes(self, node: str) -> bool:
         """Whether a node passes."""
@@ -134,6 +132,10 @@ def _obstacle(rule: Rule, counting: list[VolumeView]) -> tuple[Obstacle | None, 
     if offline:
         claims = ", ".join(view.claim for view in offline)
         return Obstacle.OFFLINE, f"no node with the data of {claims} has its storage online"
+    nowhere = [view for view in counting if not view.near]
+    if nowhere:
+        claims = ", ".join(view.claim for view in nowhere)
+        return Obstacle.DISJOINT, f"no node with the data of {claims} has the label {rule.topology_key}"
     if not intersection(view.near for view in counting):
         places = "; ".join(f"{view.claim} on {some(view.near)}" for view in counting)
         return Obstacle.DISJOINT, f"the volumes have no node in common: {places}"
@@ -154,16 +156,10 @@ def _tests(rule: Rule, volumes: tuple[VolumeView, ...], cluster: Cluster, obstac
 
 
 def _driver_tests(driver: str, cluster: Cluster) -> Iterator[Test]:
-    """Refuse nodes on which a volume could not be used at all.
-
-    A driver that is registered nowhere says nothing of itself (it may need no CSINode entry), so neither do we.
-    """
-    registered = cluster.nodes_with_driver(driver)
-    if registered:
-        # Only nodes that are known to lack the driver: one that has just joined gets the benefit of the doubt.
-        missing = cluster.topology.nodes - registered
-        if missing:
-            yield Test(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
+    """Refuse nodes on which a volume could not be used at all."""
+    missing = cluster.nodes_without_driver(driver)
+    if missing:
+        yield Test(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
     refused: dict[NodeStorageState, set[str]] = {}
     for node, state in cluster.storage_states(driver).items():
         if state in REFUSING_STATES:
@@ -173,17 +169,16 @@ def _driver_tests(driver: str, cluster: Cluster) -> Iterator[Test]:
 
 
 def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
-    parts: list[Mapping[str, float]] = []
+    parts = []
     for view in counting:
         if view.location.precision is None:
             continue
-        scores = tier_scores(view.usable, view.location.precision, cluster.topology)
         down = {
             node
             for node, state in cluster.storage_states(view.driver).items()
             if state is NodeStorageState.STORAGE_DOWN
         }
-        parts.append(halve(scores, down) if down else scores)
+        parts.append(tier_scores(view.usable, view.location.precision, cluster.topology, halved=down))
     return mean(parts)
 
 

@@ -1,17 +1,21 @@
 """A decision in words: the rule and why it won, each volume, the nodes by tier, and every refusal with its reason."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from mooring.cluster.index import Cluster
 from mooring.cluster.topology import Level
 from mooring.decide.decision import Decision
 from mooring.decide.locality import measure
-from mooring.decide.tiers import TIER_SCORES
+from mooring.decide.tiers import TIER_SCORES, Scores, tier_scores
 from mooring.decide.volumes import VolumeView
 
-_TIER_NAMES = {score: level.name.lower() for level, score in TIER_SCORES.items()}
+_TIER_NAMES: Final[dict[float, str]] = {
+    **{score: level.name.lower() for level, score in TIER_SCORES.items()},
+    TIER_SCORES[Level.HOST]: "node",
+    0: "remote",
+}
 
 
 def explain(decision: Decision, cluster: Cluster) -> dict[str, Any]:
@@ -31,13 +35,13 @@ def explain(decision: Decision, cluster: Cluster) -> dict[str, Any]:
             "updateMode": rule.update_mode.value,
         },
         "noRule": resolution.why_none,
-        "overridden": [policy.key for policy in resolution.candidates if rule is None or policy is not rule.policy],
+        "overridden": [policy.key for policy in resolution.overridden],
         "problems": list(resolution.problems),
         "volumes": [_volume(view) for view in decision.volumes],
         "obstacle": None
         if decision.obstacle is None
         else {"reason": decision.obstacle.value, "message": decision.obstacle_detail},
-        "nodes": [_node(name, decision) for name in sorted(cluster.nodes)],
+        "nodes": _nodes(decision, cluster),
     }
     if rule is not None and subject.kind == "Pod":
         locality = measure(decision, node)
@@ -69,12 +73,12 @@ def render(explanation: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def tier_name(score: float) -> str:
-    """The level that a score stands for, where it is one level's: `node`, `rack`, `zone`, `region` or `remote`."""
-    if score == 0:
-        return "remote"
-    name = _TIER_NAMES.get(int(score), "") if score == int(score) else ""
-    return "node" if name == Level.HOST.name.lower() else name or "mixed"
+def _tier(node: str, tiers: Sequence[Scores]) -> str:
+    """How near a node is to the data: `mixed` where volumes differ, `unknown` where no volume's place is known."""
+    scores = {scores.of(node) for scores in tiers}
+    if len(scores) != 1:
+        return "mixed" if scores else "unknown"
+    return _TIER_NAMES[scores.pop()]
 
 
 def _volume(view: VolumeView) -> dict[str, Any]:
@@ -100,29 +104,38 @@ def _volume_line(volume: Mapping[str, Any]) -> str:
     return f"{line}; {volume['detail']}" if volume["detail"] else line
 
 
-def _node(name: str, decision: Decision) -> dict[str, Any]:
-    score = decision.scores.of(name)
-    return {
-        "name": name,
-        "eligible": not any(decision.refusals(name)),
-        "score": score,
-        "tier": tier_name(score),
-        "near": name in decision.near,
-        "refusals": [test.message for test in decision.refusals(name)],
-    }
+def _nodes(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:
+    near = decision.near
+    # A score does not tell the tier: half of a rack's is a zone's, and so may be the mean over several volumes.
+    tiers = [
+        tier_scores(view.usable, view.location.precision, cluster.topology)
+        for view in decision.counting
+        if view.location.precision is not None
+    ]
+    return [
+        {
+            "name": name,
+            "eligible": not any(decision.refusals(name)),
+            "score": decision.scores.of(name),
+            "tier": _tier(name, tiers),
+            "near": name in near,
+            "refusals": [test.message for test in decision.refusals(name)],
+        }
+        for name in sorted(cluster.nodes)
+    ]
 
 
 def _node_lines(nodes: list[Mapping[str, Any]]) -> list[str]:
-    eligible: defaultdict[float, list[str]] = defaultdict(list)
+    eligible: defaultdict[tuple[float, str], list[str]] = defaultdict(list)
     refused: defaultdict[str, list[str]] = defaultdict(list)
     for node in nodes:
         if node["eligible"]:
-            eligible[node["score"]].append(node["name"])
+            eligible[node["score"], node["tier"]].append(node["name"])
         else:
             refused[node["refusals"][0]].append(node["name"])
     lines = [
-        f"Score {score:>5g}: {_shortened(names)} ({tier_name(score)})"
-        for score, names in sorted(eligible.items(), reverse=True)
+        f"Score {score:>5g}: {_shortened(names)} ({tier})"
+        for (score, tier), names in sorted(eligible.items(), key=lambda group: -group[0][0])
     ]
     return lines + [f"Refused:   {_shortened(names)}: {message}" for message, names in refused.items()]
 

@@ -6,7 +6,7 @@ merged. All of it follows from manifests alone, never from timestamps, so that a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mooring.api.annotations import DISABLE_HYPERCONVERGENCE, IGNORE, OPT_IN_SCHEDULERS, PREFER_LOCAL_NODE_ONLY
@@ -63,9 +63,9 @@ class Resolution:
     Attributes:
         rule: the rule, or None for no opinion.
         why_none: why there is no rule, when there is none.
-        candidates: the policies that select the pod, the strongest first; all but the winner were overridden.
+        candidates: the policies that select the pod, the strongest first.
         opted_out: whether the pod, its namespace or an annotation switched Mooring off for it.
-        problems: what is wrong with the pod's annotations, a sentence each.
+        problems: what is wrong with the annotations and labels that the pod goes by, a sentence each.
     """
 
     rule: Rule | None = None
@@ -73,6 +73,13 @@ class Resolution:
     candidates: tuple[Policy, ...] = ()
     opted_out: bool = False
     problems: tuple[str, ...] = ()
+
+    @property
+    def overridden(self) -> tuple[Policy, ...]:
+        """The policies that select the pod and lost: to a better one, to an annotation or to an opt-out."""
+        if self.opted_out or (self.rule is not None and self.rule.origin is not Origin.POLICY):
+            return self.candidates
+        return self.candidates[1:]
 
 
 def resolve(subject: Subject, cluster: Cluster) -> Resolution:
@@ -83,6 +90,12 @@ def resolve(subject: Subject, cluster: Cluster) -> Resolution:
     ignored_by = _ignored_by(subject, cluster)
     if ignored_by:
         return Resolution(why_none=ignored_by, candidates=candidates, opted_out=True)
+    resolution = _resolve(subject, candidates)
+    unreadable = _unreadable_opt_outs(subject, cluster)
+    return replace(resolution, problems=unreadable + resolution.problems) if unreadable else resolution
+
+
+def _resolve(subject: Subject, candidates: tuple[Policy, ...]) -> Resolution:
     best = candidates[0] if candidates else None
     if best and best.spec.pod_annotations is PodAnnotations.IGNORE:
         problems = _ignored_annotations(subject, best)
@@ -131,6 +144,12 @@ def _ignored_by(subject: Subject, cluster: Cluster) -> str:
     if namespace is not None and IGNORE.read(namespace.labels).value:
         return "the namespace's label mooring.dev/ignore"
     return ""
+
+
+def _unreadable_opt_outs(subject: Subject, cluster: Cluster) -> tuple[str, ...]:
+    namespace = cluster.namespace(subject.namespace)
+    of_namespace = IGNORE.read(namespace.labels).problems if namespace is not None else ()
+    return IGNORE.read(subject.labels).problems + tuple(f"namespace label {problem}" for problem in of_namespace)
 
 
 def _ignored_annotations(subject: Subject, policy: Policy) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """How near is near: the tiers between a node and a volume's replicas, and the scores they give."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -13,50 +13,54 @@ TIER_SCORES: Final[dict[Level, int]] = {Level.HOST: 100, Level.RACK: 50, Level.Z
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A score from 0 to 100 for every node: a default and the exceptions, never a list as long as the cluster."""
+    """A score from 0 to 100 for every node, as groups of nodes rather than as a list as long as the cluster.
 
-    exceptions: Mapping[str, float]
-    default: float = 0.0
+    Attributes:
+        groups: scores and the nodes that have them, nearest first; the first group that holds a node decides, so that
+            the sets of whole zones and regions can be used as the index keeps them.
+    """
+
+    groups: tuple[tuple[float, AbstractSet[str]], ...] = ()
 
     def of(self, node: str) -> float:
-        """The score of a node."""
-        return self.exceptions.get(node, self.default)
+        """The score of a node; one that is in no group has 0."""
+        return next((score for score, nodes in self.groups if node in nodes), 0.0)
 
 
-NO_SCORES: Final = Scores({})
+NO_SCORES: Final = Scores()
 
 
-def tier_scores(replicas: AbstractSet[str], precision: Level, topology: Topology) -> dict[str, int]:
-    """Score every node that shares a level with a replica; the others have 0 and are not listed.
+def tier_scores(
+    replicas: AbstractSet[str], precision: Level, topology: Topology, *, halved: AbstractSet[str] = frozenset()
+) -> Scores:
+    """Score every node by the nearest level that it shares with a replica.
 
     Args:
         replicas: the nodes that hold usable data, or those of the area in which it lies.
         precision: nothing nearer than this is known, so that scores stop at this level's.
         topology: the places of nodes.
+        halved: nodes that get half, because their own storage is down (STORK: StorageDown).
     """
-    scores: dict[str, int] = {}
-    # Outermost first: each nearer level overwrites the one around it, all at the speed of dict.update.
-    for level in (Level.REGION, Level.ZONE, Level.RACK):
-        if level >= precision:
-            scores.update(dict.fromkeys(topology.mates(replicas, level), TIER_SCORES[level]))
-    if precision is Level.HOST:
-        scores.update(dict.fromkeys(replicas, TIER_SCORES[Level.HOST]))
-    return scores
+    levels = [level for level in Level if level >= precision]
+    groups: list[tuple[float, AbstractSet[str]]] = [
+        (TIER_SCORES[level], replicas if level is Level.HOST else topology.mates(replicas, level)) for level in levels
+    ]
+    if halved:
+        halves = [(score / 2, nodes & halved) for score, nodes in groups]
+        groups = halves + [(score, nodes - halved) for score, nodes in groups]
+    return Scores(tuple(groups))
 
 
-def halve(scores: dict[str, int], nodes: AbstractSet[str]) -> dict[str, float]:
-    """Halve the scores of nodes whose own storage is down (STORK: StorageDown)."""
-    return {**scores, **{node: scores[node] / 2 for node in nodes & scores.keys()}}
+def mean(parts: Sequence[Scores]) -> Scores:
+    """The mean over the volumes of a rule."""
+    if len(parts) <= 1:
+        return parts[0] if parts else NO_SCORES
+    nodes = frozenset[str]().union(*(members for part in parts for _, members in part.groups))
+    return _grouped((sum(part.of(node) for part in parts) / len(parts), node) for node in nodes)
 
 
-def mean(parts: Sequence[Mapping[str, float]]) -> Scores:
-    """The mean over the volumes of a rule; a node that a volume does not list has 0 from it."""
-    if not parts:
-        return NO_SCORES
-    if len(parts) == 1:
-        return Scores(parts[0])
-    totals: dict[str, float] = {}
-    for part in parts:
-        for node, score in part.items():
-            totals[node] = totals.get(node, 0) + score
-    return Scores({node: total / len(parts) for node, total in totals.items()})
+def _grouped(scored: Iterable[tuple[float, str]]) -> Scores:
+    groups: dict[float, set[str]] = {}
+    for score, node in scored:
+        groups.setdefault(score, set()).add(node)
+    return Scores(tuple(sorted(groups.items(), reverse=True)))

@@ -95,7 +95,7 @@ def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Loca
         driver=volume.driver,
         location=location,
         usable=usable,
-        near=usable if coarse else topology.sharing(usable, rule.topology_key),
+        near=_near(location, usable, rule.topology_key, cluster, coarse=coarse),
         placed=location.nodes if coarse else topology.sharing(location.nodes, rule.topology_key),
         detail=location.problem if usable else "no replica is on a node whose storage is online",
     )
@@ -107,6 +107,15 @@ def _usable(nodes: AbstractSet[str], driver: str, cluster: Cluster) -> AbstractS
         nodes = nodes & registered
     broken = [node for node, state in cluster.storage_states(driver).items() if state is not NodeStorageState.ONLINE]
     return nodes - set(broken) if broken else nodes
+
+
+def _near(
+    location: Location, usable: AbstractSet[str], topology_key: str, cluster: Cluster, *, coarse: bool
+) -> AbstractSet[str]:
+    if not coarse:
+        return cluster.topology.sharing(usable, topology_key)
+    # Which node of the area holds the data is not known, so a node of it whose own disks are down is as near as any.
+    return location.nodes if usable else frozenset()
 
 
 def _is_coarse(precision: Level, topology_key: str, cluster: Cluster) -> bool:

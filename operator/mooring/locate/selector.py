@@ -1,11 +1,14 @@
 """Node selector terms, evaluated against node labels as kube-scheduler does."""
 
+import re
 from collections.abc import Mapping
 
 from mooring.cluster.records import Expression, NodeSelector, Term
 from mooring.cluster.topology import Topology
 
 NAME_FIELD = "metadata.name"
+
+_INTEGER = re.compile("[+-]?[0-9]+")
 
 
 def nodes_of_term(term: Term, topology: Topology) -> frozenset[str]:
@@ -58,8 +61,10 @@ def _holds(expression: Expression, labels: Mapping[str, str]) -> bool:
 
 
 def _compares(value: str | None, expression: Expression) -> bool:
-    try:
-        ours, bound = int(value or ""), int(expression.values[0])
-    except (ValueError, IndexError):
+    # Python's int reads more than Go's ParseInt does: "1_0" is a label value, but no number.
+    if value is None or not _INTEGER.fullmatch(value):
         return False
+    if len(expression.values) != 1 or not _INTEGER.fullmatch(expression.values[0]):
+        return False
+    ours, bound = int(value), int(expression.values[0])
     return ours > bound if expression.operator == "Gt" else ours < bound

@@ -72,7 +72,7 @@ def _usable_from(volume: PersistentVolume, cluster: Cluster) -> frozenset[str]:
 
 
 def _precision(term: Term, nodes: frozenset[str], driver: str, cluster: Cluster) -> Level | None:
-    if any(field.key == NAME_FIELD for field in term.match_fields):
+    if any(field.key == NAME_FIELD and field.operator == "In" for field in term.match_fields):
         return Level.HOST
     levels = [
         level

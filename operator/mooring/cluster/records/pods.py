@@ -1,0 +1,99 @@
+"""Pods, and the specs that templates share with them."""
+
+import msgspec
+
+from mooring.cluster.records.affinity import Affinity, NodeAffinity
+from mooring.cluster.records.metadata import Condition, Object, Record
+from mooring.cluster.records.quantities import Quantity
+
+
+class ClaimSource(Record):
+    """`persistentVolumeClaim` of a pod's volume."""
+
+    claim_name: str
+
+
+class EphemeralSource(Record):
+    """`ephemeral` of a pod's volume: the claim is named POD-VOLUME."""
+
+
+class Volume(Record):
+    """One entry of `spec.volumes`, empty unless it is a claim."""
+
+    name: str
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: EphemeralSource | None = None
+
+
+class Resources(Record):
+    """A container's resources."""
+
+    requests: dict[str, Quantity] | None = None
+
+
+class Container(Record):
+    """A container: only what it asks for."""
+
+    resources: Resources | None = None
+
+
+class Toleration(Record):
+    """A toleration; an empty key with Exists tolerates everything."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+class PodSpec(Record):
+    """`spec` of a pod or of a pod template."""
+
+    node_name: str = ""
+    scheduler_name: str = ""
+    volumes: tuple[Volume, ...] = ()
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def node_affinity(self) -> NodeAffinity:
+        """The node affinity, empty where there is none."""
+        found = self.affinity.node_affinity if self.affinity else None
+        return found or NodeAffinity()
+
+
+class PodStatus(Record):
+    """`status` of a pod."""
+
+    phase: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class Pod(Object):
+    """A pod. Without a claim only its place and its requests are kept: nothing else of it is ever read."""
+
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, so that it neither uses a node nor counts for a policy."""
+        return self.status.phase in {"Succeeded", "Failed"}
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Names of the claims it mounts, in the order of its volumes."""
+        return claim_names(self.spec, pod_name=self.name)
+
+
+def claim_names(spec: PodSpec, *, pod_name: str) -> tuple[str, ...]:
+    """Name the claims of a pod's volumes; a generic ephemeral volume's claim is POD-VOLUME (KEP-1698)."""
+    names = []
+    for volume in spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            names.append(volume.persistent_volume_claim.claim_name)
+        elif volume.ephemeral is not None and pod_name:
+            names.append(f"{pod_name}-{volume.name}")
+    return tuple(names)

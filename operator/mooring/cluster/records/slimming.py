@@ -1,0 +1,73 @@
+"""What makes a record slim: dropping what is never read."""
+
+from collections.abc import Mapping
+from sys import intern
+from typing import Final, TypeVar
+
+from mooring.api.annotations import PREFIX, STORAGE_STATE_PREFIX, STORK_PREFIX
+from mooring.api.conditions import ObjectCondition
+from mooring.cluster.records.metadata import Condition, Object
+from mooring.cluster.records.nodes import Node
+from mooring.cluster.records.pods import Pod, PodSpec, Volume
+from mooring.cluster.records.workloads import Deployment
+
+#: Node and pod conditions of others that are read; the rest are dropped, or each heartbeat would look like a change.
+_READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", "Progressing", *ObjectCondition})
+_READ_ANNOTATIONS: Final = (PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX)
+_READ_RESOURCES: Final = frozenset({"cpu", "memory", "pods"})
+
+AnyObject = TypeVar("AnyObject", bound=Object)
+
+
+def slim(record: AnyObject) -> AnyObject:
+    """Drop from a fresh record what is never read, and share its strings.
+
+    Called once for each record before anyone else sees it; the one place where a record is changed.
+    """
+    meta = record.metadata
+    meta.labels = _shared(meta.labels)
+    meta.annotations = _only_ours(meta.annotations)
+    if isinstance(record, Deployment):
+        record.spec.template.metadata.annotations = _only_ours(record.spec.template.metadata.annotations)
+        record.status.conditions = _only_read(record.status.conditions)
+        return record
+    meta.resource_version = ""
+    if isinstance(record, Node):
+        allocatable = record.status.allocatable or {}
+        record.status.allocatable = {name: allocatable[name] for name in allocatable.keys() & _READ_RESOURCES}
+        record.status.conditions = _only_read(record.status.conditions)
+    elif isinstance(record, Pod):
+        record.spec.node_name = intern(record.spec.node_name)
+        record.status.conditions = _only_read(record.status.conditions)
+        _slim_pod(record)
+    return record
+
+
+def _slim_pod(pod: Pod) -> None:
+    pod.spec.volumes = tuple(volume for volume in pod.spec.volumes if _is_claim(volume))
+    if pod.spec.volumes:
+        return
+    pod.metadata.labels = None
+    pod.metadata.annotations = None
+    pod.metadata.owner_references = ()
+    pod.status.conditions = ()
+    spec = pod.spec
+    pod.spec = PodSpec(node_name=spec.node_name, containers=spec.containers)
+
+
+def _is_claim(volume: Volume) -> bool:
+    return volume.persistent_volume_claim is not None or volume.ephemeral is not None
+
+
+def _only_ours(annotations: Mapping[str, str] | None) -> dict[str, str] | None:
+    if not annotations:
+        return None
+    return {intern(key): value for key, value in annotations.items() if key.startswith(_READ_ANNOTATIONS)} or None
+
+
+def _only_read(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(condition for condition in conditions if condition.type in _READ_CONDITIONS)
+
+
+def _shared(labels: Mapping[str, str] | None) -> dict[str, str] | None:
+    return {intern(key): intern(value) for key, value in labels.items()} if labels else None

@@ -1,0 +1,68 @@
+"""Workloads and the pod templates in them."""
+
+import msgspec
+
+from mooring.cluster.records.metadata import Condition, Metadata, Object, Record
+from mooring.cluster.records.pods import PodSpec
+
+
+class Template(Record):
+    """A pod template."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+
+
+class LabelExpression(Record):
+    """A label selector requirement."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class Selector(Record):
+    """A workload's label selector."""
+
+    match_labels: dict[str, str] | None = None
+    match_expressions: tuple[LabelExpression, ...] = ()
+
+
+class RollingUpdate(Record):
+    """How many pods a rollout may be short of."""
+
+    max_unavailable: int | str = "25%"
+
+
+class Strategy(Record):
+    """How a Deployment replaces its pods."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+
+class DeploymentSpec(Record):
+    """`spec` of a Deployment."""
+
+    replicas: int = 1
+    paused: bool = False
+    selector: Selector = msgspec.field(default_factory=Selector)
+    strategy: Strategy = msgspec.field(default_factory=Strategy)
+    template: Template = msgspec.field(default_factory=Template)
+
+
+class DeploymentStatus(Record):
+    """`status` of a Deployment."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    available_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Deployment(Object):
+    """A Deployment."""
+
+    spec: DeploymentSpec = msgspec.field(default_factory=DeploymentSpec)
+    status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)

@@ -1,0 +1,1 @@
+"""HTTP: the scheduler extender, metrics and health, all rendered from the decision."""

@@ -1,0 +1,130 @@
+"""The scheduler extender: a decision rendered as filter, prioritize and preempt.
+
+It works on bytes, so that it can be tested and measured without a socket. Nothing here waits or does I/O.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from mooring.api.annotations import PREFER_LOCAL_NODE_ONLY
+from mooring.cluster.index import Cluster
+from mooring.cluster.records import Pod
+from mooring.decide.decision import Decision, Test, decide
+from mooring.decide.subject import subject_of_pod
+from mooring.decide.tiers import NO_SCORES
+from mooring.locate.locator import Locator
+from mooring.serve import wire
+from mooring.serve.metrics import Metrics
+from mooring.serve.names import NameList
+from mooring.serve.priorities import encode_priorities
+
+_log = structlog.get_logger(__name__)
+
+_NOT_READY: Final = Test(nodes=frozenset(), message="Mooring has not read the cluster yet")
+_FAILED: Final = Test(nodes=frozenset(), message="Mooring could not decide; its log says why")
+
+
+class Extender:
+    """The verbs that kube-scheduler calls. One instance serves all calls."""
+
+    def __init__(
+        self, cluster: Cluster, locator: Locator, metrics: Metrics, *, is_ready: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._cluster: Final = cluster
+        self._locator: Final = locator
+        self._metrics: Final = metrics
+        self._is_ready: Final = is_ready
+
+    def filter(self, body: bytes) -> bytes:
+        """Keep the nodes on which a pod may run, with a reason for each of the others.
+
+        Raises:
+            wire.MalformedRequestError: the body is not what kube-scheduler sends.
+        """
+        started = time.perf_counter()
+        request = wire.decode_request(body)
+        decision, tests = self._decide(request.pod)
+        kept, refused = split(request.names, tests)
+        answer = wire.encode_filter(request, kept, [(test.message, names) for test, names in refused])
+        self._report("filter", request.pod, decision, started, candidates=len(request.names), kept=len(kept))
+        return answer
+
+    def prioritize(self, body: bytes) -> bytes:
+        """Score the nodes from 0 to 10.
+
+        Raises:
+            wire.MalformedRequestError: the body is not what kube-scheduler sends.
+        """
+        started = time.perf_counter()
+        request = wire.decode_request(body)
+        decision, _ = self._decide(request.pod)
+        scores = decision.scores if decision else NO_SCORES
+        answer = encode_priorities(request.names, scores, cluster_size=len(self._cluster.nodes))
+        self._report("prioritize", request.pod, decision, started, candidates=len(request.names))
+        return answer
+
+    def preempt(self, body: bytes) -> bytes:
+        """Keep preemption off nodes where the pod could not run anyway: evicting pods brings no data.
+
+        Raises:
+            wire.MalformedRequestError: the body is not what kube-scheduler sends.
+        """
+        started = time.perf_counter()
+        request = wire.decode_preemption(body)
+        decision, tests = self._decide(request.pod)
+        kept, _ = split(NameList.of(request.victims), tests)
+        answer = wire.encode_preemption({name: request.victims[name] for name in kept.to_list()})
+        self._report("preempt", request.pod, decision, started, candidates=len(request.victims), kept=len(kept))
+        return answer
+
+    def _decide(self, pod: Pod) -> tuple[Decision | None, Sequence[Test]]:
+        """Decide, or say why not: then a pod that asks to be local or not to run gets no node, others get all."""
+        if not self._is_ready():
+            return None, _if_strict(pod, _NOT_READY)
+        try:
+            decision = decide(subject_of_pod(pod), self._cluster, self._locator)
+        except Exception:  # noqa: BLE001 - whatever it is, the pod must not run away from its data because of it
+            # An error here would make kube-scheduler skip the extender (`ignorable`), strict pods included.
+            _log.exception("no decision", pod=pod.key)
+            return None, _if_strict(pod, _FAILED)
+        return decision, decision.tests
+
+    def _report(self, verb: str, pod: Pod, decision: Decision | None, started: float, **counts: int) -> None:
+        seconds = time.perf_counter() - started
+        outcome = _outcome(decision)
+        self._metrics.observe(verb, outcome, seconds)
+        _log.debug("decided", verb=verb, pod=pod.key, outcome=outcome, milliseconds=round(seconds * 1e3, 3), **counts)
+
+
+def split(names: NameList, tests: Sequence[Test]) -> tuple[NameList, list[tuple[Test, NameList]]]:
+    """Part the candidates into those that pass every test and those that each test refuses, in order."""
+    kept = names
+    refused: list[tuple[Test, NameList]] = []
+    for test in tests:
+        inside, outside = kept.part(test.nodes)
+        kept, failing = (outside, inside) if test.inverted else (inside, outside)
+        if len(failing):
+            refused.append((test, failing))
+    return kept, refused
+
+
+def _if_strict(pod: Pod, test: Test) -> Sequence[Test]:
+    return (test,) if PREFER_LOCAL_NODE_ONLY.read(pod.annotations).value else ()
+
+
+def _outcome(decision: Decision | None) -> str:
+    if decision is None:
+        return "undecided"
+    rule = decision.rule
+    if rule is None:
+        return "no-opinion"
+    if not rule.acts:
+        return "audit"
+    if decision.obstacle is not None:
+        return "obstructed"
+    if not decision.counting:
+        return "unknown"
+    return "strict" if rule.strict else "soft"

@@ -1,0 +1,97 @@
+"""The HTTP server: thin handlers over the extender, health and metrics."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+from aiohttp import web
+
+from mooring.serve.extender import Extender
+from mooring.serve.metrics import Metrics
+from mooring.serve.wire import MalformedRequestError
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+#: SIGTERM to the end: requests under way are answered, then connections are closed.
+DRAIN_SECONDS: Final = 4.0
+
+_log = structlog.get_logger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Readiness(NamedTuple):
+    """Whether the index is complete, and what is missing otherwise."""
+
+    ready: bool
+    detail: str
+
+
+def create_app(extender: Extender, metrics: Metrics, *, readiness: Callable[[], Readiness]) -> web.Application:
+    """Put the handlers behind their paths."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_post("/scheduler/filter", _verb(extender.filter))
+    app.router.add_post("/scheduler/prioritize", _verb(extender.prioritize))
+    app.router.add_post("/scheduler/preempt", _verb(extender.preempt))
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz(readiness))
+    app.router.add_get("/metrics", _metrics(metrics))
+    return app
+
+
+async def serve(app: web.Application, *, host: str, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
+    """Start to listen; the runner's `cleanup` drains and stops.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
+    return runner
+
+
+def tls_context(*, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    """Load the serving certificate; with `client_ca`, clients must present a certificate signed by it.
+
+    Raises:
+        OSError: a file is missing or is no certificate or key (ssl.SSLError is an OSError).
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _verb(answer: Callable[[bytes], bytes]) -> _Handler:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            body = answer(await request.read())
+        except MalformedRequestError as error:
+            _log.warning("malformed request", path=request.path, reason=str(error))
+            return web.Response(status=400, text=f"{error}\n")
+        return web.Response(body=body, content_type="application/json")
+
+    return handle
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+def _readyz(readiness: Callable[[], Readiness]) -> _Handler:
+    async def handle(_request: web.Request) -> web.Response:
+        state = readiness()
+        return web.Response(status=200 if state.ready else 503, text=f"{state.detail}\n")
+
+    return handle
+
+
+def _metrics(metrics: Metrics) -> _Handler:
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    return handle

@@ -1,0 +1,71 @@
+"""What is measured about Mooring itself and about the pods it looks after, for Prometheus."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mooring.cluster.index import Cluster
+from mooring.cluster.resources import RESOURCES
+
+_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+
+
+class Metrics:
+    """All metrics of a process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._latency: Final = Histogram(
+            "mooring_extender_duration_seconds",
+            "Time to answer an extender call, without reading the request from the network.",
+            ["verb"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._decisions: Final = Counter(
+            "mooring_decisions", "Extender calls by verb and outcome.", ["verb", "outcome"], registry=self.registry
+        )
+        self.watch_restarts: Final = Counter(
+            "mooring_watch_restarts",
+            "Watches begun anew, by kind and reason.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self.sync_age: Final = Gauge(
+            "mooring_sync_age_seconds",
+            "Time since the API server was last heard on a kind's watch.",
+            ["kind"],
+            registry=self.registry,
+        )
+
+    def observe(self, verb: str, outcome: str, seconds: float) -> None:
+        """Count one extender call."""
+        self._latency.labels(verb).observe(seconds)
+        self._decisions.labels(verb, outcome).inc()
+
+    def watch(self, cluster: Cluster, *, localities: Callable[[], Mapping[str, int]]) -> None:
+        """Report an index's size, and pods by locality, each time metrics are read."""
+        self.registry.register(_ClusterCollector(cluster, localities))
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+class _ClusterCollector(Collector):
+    def __init__(self, cluster: Cluster, localities: Callable[[], Mapping[str, int]]) -> None:
+        self._cluster: Final = cluster
+        self._localities: Final = localities
+
+    def collect(self) -> Iterable[Metric]:
+        objects = GaugeMetricFamily("mooring_index_objects", "Objects in the index, by kind.", labels=["kind"])
+        for kind in RESOURCES:
+            objects.add_metric([kind], len(self._cluster.all(kind)))
+        yield objects
+        pods = GaugeMetricFamily("mooring_pods", "Pods under a rule, by where they run.", labels=["locality"])
+        for locality, count in self._localities().items():
+            pods.add_metric([locality], count)
+        yield pods
