@@ -56,6 +56,8 @@ class Cluster:
         self._listeners: list[Callable[[Change], None]] = []
         self._pods_by_claim: defaultdict[str, set[str]] = defaultdict(set)
         self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
+        self._pods_by_deployment: defaultdict[str, set[str]] = defaultdict(set)
+        self._deployments_by_claim: defaultdict[str, set[str]] = defaultdict(set)
         self._driver_nodes: defaultdict[str, set[str]] = defaultdict(set)
         self._without_driver: Final[dict[str, tuple[int, AbstractSet[str]]]] = {}
         self._topology_keys: Counter[tuple[str, str]] = Counter()
@@ -66,6 +68,7 @@ class Cluster:
             "CSINode": self._update_csi_node,
             "PersistentVolumeClaim": self._update_claim,
             "Pod": self._update_pod,
+            "Deployment": self._update_deployment,
             "VolumePlacementPolicy": self._update_policy,
             "ClusterVolumePlacementPolicy": self._update_policy,
         }
@@ -125,6 +128,14 @@ class Cluster:
     def claims_of_volume(self, volume: str) -> AbstractSet[str]:
         """Keys of the claims that name a PersistentVolume; more than one only by mistake."""
         return self._claims_by_volume.get(volume, _NONE)
+
+    def pods_of_deployment(self, deployment: str) -> AbstractSet[str]:
+        """Keys of the pods that a Deployment (namespace/name) made."""
+        return self._pods_by_deployment.get(deployment, _NONE)
+
+    def deployments_of_claim(self, claim: str) -> AbstractSet[str]:
+        """Keys of the Deployments whose template mounts a claim (namespace/name)."""
+        return self._deployments_by_claim.get(claim, _NONE)
 
     # What drivers say of nodes.
 
@@ -229,10 +240,22 @@ class Cluster:
             self.usage.remove(old)
             for claim in old.claims:
                 discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)
+            if old.deployment:
+                discard(self._pods_by_deployment, old.deployment, key)
         if new is not None:
             self.usage.add(new)
             for claim in new.claims:
                 self._pods_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
+            if new.deployment:
+                self._pods_by_deployment[new.deployment].add(key)
+
+    def _update_deployment(self, key: str, old: Deployment | None, new: Deployment | None) -> None:
+        if old is not None:
+            for claim in old.claims:
+                discard(self._deployments_by_claim, f"{old.metadata.namespace}/{claim}", key)
+        if new is not None:
+            for claim in new.claims:
+                self._deployments_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
 
     def _update_policy(self, _key: str, old: Policy | None, new: Policy | None) -> None:
         changed = new or old

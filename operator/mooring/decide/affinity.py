@@ -49,8 +49,12 @@ def _required(counting: tuple[VolumeView, ...], topology_key: str, topology: Top
             # kube-scheduler looks at the named nodes only, before any filter runs, where every term has matchFields.
             fields = (Expression(NAME_FIELD, "In", (node,)) for node in sorted(nodes))
             return tuple(Term(match_fields=(field,)) for field in fields)
-    expressions = tuple(_expression(view, topology_key, topology) for view in counting)
-    return (Term(match_expressions=tuple(dict.fromkeys(expressions))),)
+    expressions: list[Expression] = []
+    for view in counting:
+        expression = _expression(view, topology_key, topology)
+        if expression not in expressions:
+            expressions.append(expression)
+    return (Term(match_expressions=tuple(expressions)),)
 
 
 def _expression(view: VolumeView, topology_key: str, topology: Topology) -> Expression:

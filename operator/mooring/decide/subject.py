@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mooring.cluster.records import Deployment, Pod, PodSpec, claim_names
+from mooring.cluster.records import Deployment, Pod, PodSpec
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 
@@ -57,6 +57,6 @@ def subject_of_template(deployment: Deployment) -> Subject:
         name=deployment.name,
         labels=template.metadata.labels or {},
         annotations=template.metadata.annotations or {},
-        claims=claim_names(template.spec, pod_name=""),
+        claims=deployment.claims,
         spec=template.spec,
     )

@@ -34,7 +34,7 @@ class Metrics:
             ["kind", "reason"],
             registry=self.registry,
         )
-        self.sync_age: Final = Gauge(
+        self._sync_age: Final = Gauge(
             "mooring_sync_age_seconds",
             "Time since the API server was last heard on a kind's watch.",
             ["kind"],
@@ -49,6 +49,11 @@ class Metrics:
     def watch(self, cluster: Cluster, *, localities: Callable[[], Mapping[str, int]]) -> None:
         """Report an index's size, and pods by locality, each time metrics are read."""
         self.registry.register(_ClusterCollector(cluster, localities))
+
+    def watch_sync_age(self, ages: Mapping[str, Callable[[], float]]) -> None:
+        """Report how long ago each kind was last heard of, in seconds, each time metrics are read."""
+        for kind, age in ages.items():
+            self._sync_age.labels(kind).set_function(age)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text form."""

@@ -87,6 +87,25 @@ class Pod(Object):
         """Names of the claims it mounts, in the order of its volumes."""
         return claim_names(self.spec, pod_name=self.name)
 
+    @property
+    def of_daemon_set(self) -> bool:
+        """Whether a DaemonSet made it: its node is its purpose, and no rule moves it."""
+        controller = self.metadata.controller
+        return controller is not None and controller.kind == "DaemonSet"
+
+    @property
+    def deployment(self) -> str:
+        """namespace/name of the Deployment that made it, or empty.
+
+        A Deployment names its ReplicaSets DEPLOYMENT-HASH and labels their pods with the hash, so that ReplicaSets
+        need not be watched.
+        """
+        controller = self.metadata.controller
+        suffix = "-" + self.labels.get("pod-template-hash", "")
+        if controller is None or controller.kind != "ReplicaSet" or not controller.name.endswith(suffix):
+            return ""
+        return f"{self.metadata.namespace}/{controller.name.removesuffix(suffix)}"
+
 
 def claim_names(spec: PodSpec, *, pod_name: str) -> tuple[str, ...]:
     """Name the claims of a pod's volumes; a generic ephemeral volume's claim is POD-VOLUME (KEP-1698)."""

@@ -1,6 +1,7 @@
 """Kubernetes quantities as numbers."""
 
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
 Quantity = str | int | float
@@ -14,9 +15,10 @@ def parse_quantity(quantity: Quantity) -> float:
     suffix = next((suffix for suffix in _SUFFIXES if text.endswith(suffix)), "")
     factor = _SUFFIXES.get(suffix, 1.0)
     try:
-        return float(text.removesuffix(suffix)) * factor
+        number = float(text.removesuffix(suffix)) * factor
     except ValueError:
         return 0.0
+    return number if isfinite(number) else 0.0
 
 
 # Two-letter suffixes come first: "Mi" must not be read as the milli or mega of anything.

@@ -12,7 +12,7 @@ from mooring.cluster.records.pods import Pod, PodSpec, Volume
 from mooring.cluster.records.workloads import Deployment
 
 #: Node and pod conditions of others that are read; the rest are dropped, or each heartbeat would look like a change.
-_READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", "Progressing", *ObjectCondition})
+_READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", *ObjectCondition})
 _READ_ANNOTATIONS: Final = (PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX)
 _READ_RESOURCES: Final = frozenset({"cpu", "memory", "pods"})
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from mooring.cluster.records.metadata import Condition, Metadata, Object, Record
-from mooring.cluster.records.pods import PodSpec
+from mooring.cluster.records.pods import PodSpec, claim_names
 
 
 class Template(Record):
@@ -11,21 +11,6 @@ class Template(Record):
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
-
-
-class LabelExpression(Record):
-    """A label selector requirement."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-class Selector(Record):
-    """A workload's label selector."""
-
-    match_labels: dict[str, str] | None = None
-    match_expressions: tuple[LabelExpression, ...] = ()
 
 
 class RollingUpdate(Record):
@@ -46,7 +31,6 @@ class DeploymentSpec(Record):
 
     replicas: int = 1
     paused: bool = False
-    selector: Selector = msgspec.field(default_factory=Selector)
     strategy: Strategy = msgspec.field(default_factory=Strategy)
     template: Template = msgspec.field(default_factory=Template)
 
@@ -57,7 +41,6 @@ class DeploymentStatus(Record):
     observed_generation: int = 0
     replicas: int = 0
     updated_replicas: int = 0
-    available_replicas: int = 0
     conditions: tuple[Condition, ...] = ()
 
 
@@ -66,3 +49,8 @@ class Deployment(Object):
 
     spec: DeploymentSpec = msgspec.field(default_factory=DeploymentSpec)
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Names of the claims that its template mounts, those of generic ephemeral volumes left out."""
+        return claim_names(self.spec.template.spec, pod_name="")

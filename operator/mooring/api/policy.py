@@ -1,0 +1,232 @@
+"""`VolumePlacementPolicy` and `ClusterVolumePlacementPolicy`: what users write, checked and typed.
+
+The fields and their defaults are those of the CRDs, which are generated from these models. Manifests are checked
+here as strictly as the API server checks them, because lint, plan and snapshots see some that no API server has seen.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+
+from mooring.api import rules
+from mooring.api.selectors import ApiModel, LabelKey, LabelSelector, VolumeSelector
+from mooring.api.status import PolicyStatus
+
+GROUP: Final = "mooring.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+
+class PolicyKind(StrEnum):
+    """The two kinds of policy; a namespaced one outranks a cluster one."""
+
+    NAMESPACED = "VolumePlacementPolicy"
+    CLUSTER = "ClusterVolumePlacementPolicy"
+
+
+class Placement(StrEnum):
+    """Where pods should run, seen from their data."""
+
+    LOCAL = "Local"
+    ANYWHERE = "Anywhere"
+
+
+class WhenUnsatisfiable(StrEnum):
+    """What happens to a pod that cannot run near its data: soft or strict."""
+
+    SCHEDULE_ANYWAY = "ScheduleAnyway"
+    DO_NOT_SCHEDULE = "DoNotSchedule"
+
+
+class UpdateMode(StrEnum):
+    """How far Mooring may go: report only, act on what is created, or also bring what runs to its data."""
+
+    AUDIT = "Audit"
+    INITIAL = "Initial"
+    RECONCILE = "Reconcile"
+
+
+class PodAnnotations(StrEnum):
+    """Whether annotations of pods outrank the policy."""
+
+    HONOR = "Honor"
+    IGNORE = "Ignore"
+
+
+class Disruption(ApiModel):
+    """The brakes of `updateMode: Reconcile`."""
+
+    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many moves of this policy may be under way at the same time."""
+    cooldown: Annotated[
+        str,
+        AfterValidator(rules.check_duration),
+        Field(max_length=32, json_schema_extra=rules.with_rules(rules.DURATION_RULE)),
+    ] = "10m"
+    """How long a workload is left alone after a move, such as 30s, 10m or 1h30m."""
+
+    @property
+    def cooldown_seconds(self) -> float:
+        """`cooldown` in seconds."""
+        return rules.duration_seconds(self.cooldown)
+
+
+class PolicySpec(ApiModel):
+    """Which pods should run near the data of their volumes, how near, and how strictly."""
+
+    model_config = ConfigDict(json_schema_extra=rules.with_rules(rules.NEVER_STRICT_ANYWHERE_RULE))
+
+    pod_selector: LabelSelector
+    """Selects pods by their labels; {} selects every pod with a claim. Of a workload, its template's labels count."""
+    volume_selector: VolumeSelector = Field(default_factory=VolumeSelector)
+    """Which of the pod's claims count; the others carry no opinion. Left out, all of them count."""
+    placement: Placement = Placement.LOCAL
+    """Where the pods should run: Local is near their data, Anywhere is no opinion (an opt-out)."""
+    topology_key: Annotated[
+        LabelKey,
+        Field(max_length=rules.MAX_LABEL_KEY, json_schema_extra=rules.with_rules(rules.LABEL_KEY_RULE)),
+    ] = "kubernetes.io/hostname"
+    """How near is near: a node label, such as kubernetes.io/hostname or topology.kubernetes.io/zone. Nodes with the
+    same value as a node that holds the data are near; a node without the label never is."""
+    when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
+    """What if no near node has room: ScheduleAnyway lets the pod run elsewhere, DoNotSchedule keeps it waiting. It
+    holds for every selected volume of the pod."""
+    update_mode: UpdateMode = UpdateMode.INITIAL
+    """How far Mooring may go: Audit only reports, Initial acts on pods as they are created and never restarts
+    anything, Reconcile also moves running pods to their data."""
+    disruption: Disruption = Disruption()
+    """The brakes on moves of running pods; they matter with updateMode Reconcile only."""
+    pod_annotations: PodAnnotations = PodAnnotations.HONOR
+    """Whether the pod annotations preferLocalNodeOnly and disableHyperconvergence (mooring.dev/ or
+    stork.libopenstorage.org/) outrank this policy: Honor, or Ignore, which says so in an event."""
+    priority: Annotated[int, Field(ge=-(2**31), le=2**31 - 1, json_schema_extra={"format": "int32"})] = 0
+    """Decides between policies of the same kind that select the same pod: the highest wins, then the name that sorts
+    first. Policies of a namespace always outrank cluster policies."""
+
+    @field_validator("when_unsatisfiable")
+    @classmethod
+    def _never_strict_anywhere(cls, when: WhenUnsatisfiable, info: ValidationInfo) -> WhenUnsatisfiable:
+        if when is WhenUnsatisfiable.DO_NOT_SCHEDULE and info.data.get("placement") is Placement.ANYWHERE:
+            raise rules.broken(rules.NEVER_STRICT_ANYWHERE_MESSAGE)
+        return when
+
+
+class ClusterPolicySpec(PolicySpec):
+    """Which pods of which namespaces should run near the data of their volumes, how near, and how strictly."""
+
+    namespace_selector: LabelSelector
+    """Selects namespaces by their labels; {} selects all of them. The namespace's name is its label
+    kubernetes.io/metadata.name."""
+
+
+SPEC_MODELS: Final[Mapping[PolicyKind, type[PolicySpec]]] = {
+    PolicyKind.NAMESPACED: PolicySpec,
+    PolicyKind.CLUSTER: ClusterPolicySpec,
+}
+
+
+class InvalidPolicyError(ValueError):
+    """A manifest that the API server would refuse; the message names the field, such as `spec.topologyKey: ...`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy of either kind; `namespace` is None for a cluster policy, and only the API server gives a `uid`."""
+
+    kind: PolicyKind
+    namespace: str | None
+    name: str
+    spec: PolicySpec
+    status: PolicyStatus = field(default_factory=PolicyStatus)
+    generation: int = 0
+    uid: str = ""
+    resource_version: str = ""
+
+    @property
+    def key(self) -> str:
+        """What people and indexes call it: `VolumePlacementPolicy/shop/databases`."""
+        return "/".join(part for part in (self.kind, self.namespace, self.name) if part is not None)
+
+    @property
+    def namespace_selector(self) -> LabelSelector | None:
+        """Which namespaces a cluster policy selects; None for a namespaced policy, which selects its own."""
+        return self.spec.namespace_selector if isinstance(self.spec, ClusterPolicySpec) else None
+
+
+def parse_policy(obj: Mapping[str, Any]) -> Policy:
+    """Check and type a policy as a manifest or the API server gives it.
+
+    A namespaced policy without `metadata.namespace` is taken as one of `default`, as kubectl would.
+
+    Raises:
+        InvalidPolicyError: it is no policy, or one that the API server would refuse.
+    """
+    if obj.get("apiVersion") != API_VERSION:
+        raise InvalidPolicyError(f"apiVersion: must be {API_VERSION}, not {obj.get('apiVersion')!r}")
+    try:
+        kind = PolicyKind(obj.get("kind", ""))
+    except ValueError:
+        kinds = " or ".join(PolicyKind)
+        raise InvalidPolicyError(f"kind: must be {kinds}, not {obj.get('kind')!r}") from None
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, Mapping) or not metadata.get("name"):
+        raise InvalidPolicyError("metadata.name: is required")
+    return Policy(
+        kind=kind,
+        namespace=metadata.get("namespace") or "default" if kind is PolicyKind.NAMESPACED else None,
+        name=metadata["name"],
+        spec=_parse_spec(SPEC_MODELS[kind], obj.get("spec")),
+        status=_parse_status(obj.get("status")),
+        generation=metadata.get("generation", 0),
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+    )
+
+
+def _parse_spec(model: type[PolicySpec], spec: Any) -> PolicySpec:
+    text = json.dumps(_without_nulls(spec), default=str)
+    try:
+        # Strict, as the API server is: "5" is no number. In JSON mode, because in Python mode strict refuses lists.
+        return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = [f"{_field_path(problem['loc'])}: {_sentence(problem)}" for problem in error.errors()]
+        raise InvalidPolicyError("; ".join(problems)) from error
+
+
+def _parse_status(status: Any) -> PolicyStatus:
+    # Status is Mooring's own writing, perhaps an older Mooring's: what cannot be read is simply written anew.
+    try:
+        return PolicyStatus.model_validate_json(json.dumps(status or {}, default=str), by_alias=True, by_name=False)
+    except ValidationError:
+        return PolicyStatus()
+
+
+def _without_nulls(value: Any) -> Any:
+    """Drop fields that are null, as the API server does: charts render `topologyKey:` when they mean the default.
+
+    The labels of a selector keep theirs and are refused: `tier:` without a value is a mistake that would select all.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name: part if name == "matchLabels" else _without_nulls(part)
+            for name, part in value.items()
+            if part is not None
+        }
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    return "there is no such field" if problem["type"] == "extra_forbidden" else problem["msg"]
+
+
+def _field_path(location: tuple[int | str, ...]) -> str:
+    """The path as the API server writes it: `spec.podSelector.matchExpressions[0].values`."""
+    path = "spec"
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removesuffix(".[key]")

@@ -1,0 +1,89 @@
+"""`mooring explain`: the decision about one pod or Deployment, in words."""
+
+import asyncio
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import aiohttp
+import typer
+from kubernetes.aio.config import ConfigException
+
+from mooring.api.labels import RACK_KEYS
+from mooring.cli.options import Context, Kubeconfig, RackLabels, Snapshot
+from mooring.cluster.connection import ApiError, ApiServer
+from mooring.cluster.index import Cluster
+from mooring.cluster.reflector import list_once
+from mooring.cluster.resources import RESOURCES
+from mooring.cluster.snapshot import SnapshotError, load
+from mooring.decide.decision import decide
+from mooring.decide.explain import explain, render
+from mooring.decide.subject import Subject, subject_of_pod, subject_of_template
+from mooring.locate.locator import Locator
+
+_KINDS: Final = {
+    "pod": "Pod",
+    "pods": "Pod",
+    "po": "Pod",
+    "deployment": "Deployment",
+    "deployments": "Deployment",
+    "deploy": "Deployment",
+    "deployment.apps": "Deployment",
+}
+
+
+class Output(StrEnum):
+    """How the explanation is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def explain_command(
+    what: Annotated[str, typer.Argument(help="pod/NAME or deployment/NAME", metavar="KIND/NAME")],
+    *,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")] = "default",
+    snapshot: Snapshot = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    rack_label: RackLabels = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
+) -> None:
+    """Say where a pod belongs and why: the rule, each volume, the nodes by tier, and every refusal with its reason."""
+    cluster = Cluster(rack_labels=tuple(rack_label or RACK_KEYS))
+    try:
+        if snapshot is not None:
+            load(snapshot, cluster)
+        else:
+            asyncio.run(_read(cluster, kubeconfig, context))
+        subject = _find(what, namespace, cluster)
+    except (SnapshotError, ConfigException, ApiError, aiohttp.ClientError, OSError, LookupError) as error:
+        typer.echo(f"mooring: {error.args[0] if isinstance(error, LookupError) else error}", err=True)
+        raise typer.Exit(1) from error
+    explanation = explain(decide(subject, cluster, Locator(cluster)), cluster)
+    typer.echo(json.dumps(explanation, indent=2) if output is Output.JSON else render(explanation))
+
+
+async def _read(cluster: Cluster, kubeconfig: Path | None, context: str | None) -> None:
+    api = await ApiServer.connect(kubeconfig=kubeconfig, context=context)
+    try:
+        await asyncio.gather(*(list_once(api, resource, cluster) for resource in RESOURCES.values()))
+    finally:
+        await api.close()
+
+
+def _find(what: str, namespace: str, cluster: Cluster) -> Subject:
+    kind, slash, name = what.partition("/")
+    if not slash or kind.lower() not in _KINDS:
+        raise LookupError(f"say what to explain as pod/NAME or deployment/NAME, not {what!r}")
+    key = f"{namespace}/{name}"
+    if _KINDS[kind.lower()] == "Pod":
+        pod = cluster.pods.get(key)
+        if pod is None:
+            raise LookupError(f"there is no pod {name} in namespace {namespace}")
+        return subject_of_pod(pod)
+    deployment = cluster.deployments.get(key)
+    if deployment is None:
+        raise LookupError(f"there is no deployment {name} in namespace {namespace}")
+    return subject_of_template(deployment)

@@ -1,0 +1,266 @@
+"""One kind of object, mirrored from the API server into the index: list, then watch, for ever.
+
+The contract, learnt from client-go's reflector and from what kopf's watch gets wrong: a list is read in pages and put
+into the index with the deletes that it implies; bookmarks move the resume point; both kinds of 410 (of a watch and of
+a page) lead to a new list after a jittered pause; a silent connection is given up; the loop is yielded every few
+milliseconds; and an object that cannot be read is reported and passed over, never the end of the watch.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import structlog
+
+from mooring.cluster.connection import ApiError, ApiServer
+from mooring.cluster.index import Cluster
+from mooring.cluster.resources import Resource
+
+PAGE_SIZE: Final = 500
+#: The API server closes a watch after this long; each watch gets its own, so that they do not all come back at once.
+WATCH_SECONDS: Final = (240, 480)
+#: Bookmarks come about every minute: nothing for longer means that the connection is dead.
+SILENCE_SECONDS: Final = 150.0
+#: How long the event loop may be held between two yields.
+SLICE_SECONDS: Final = 0.005
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 15.0
+_GONE: Final = 410
+
+_log = structlog.get_logger(__name__)
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Versioned(msgspec.Struct):
+    metadata: "_Version"
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+
+
+class _Status(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _ExpiredError(ApiError):
+    """The resume point is too old: 410 Gone, as an answer or as an event."""
+
+    def __init__(self) -> None:
+        super().__init__(_GONE, "the resume point is too old")
+
+
+class Reflector:
+    """Keeps one kind of the index like the API server's.
+
+    Attributes:
+        synced: whether a complete list has been taken in since the start.
+        heard: when the API server was last heard of this kind, as `time.monotonic()` gives it.
+        problem: why it is not synced, for a person.
+    """
+
+    def __init__(
+        self, api: ApiServer, resource: Resource, cluster: Cluster, *, on_restart: Callable[[str, str], None]
+    ) -> None:
+        self.synced = False
+        self.heard = time.monotonic()
+        self.problem = "not listed yet"
+        self._api: Final = api
+        self._resource: Final = resource
+        self._cluster: Final = cluster
+        self._on_restart: Final = on_restart
+        self._decoder: Final = msgspec.json.Decoder(resource.record)
+        self._pages: Final = msgspec.json.Decoder(_Page)
+        self._events: Final = msgspec.json.Decoder(_Event)
+        self._versions: Final = msgspec.json.Decoder(_Versioned)
+        self._yielded = time.monotonic()
+
+    @property
+    def kind(self) -> str:
+        """The kind that is mirrored."""
+        return self._resource.kind
+
+    async def run(self) -> None:
+        """Mirror until cancelled. No failure of the API server or the network ends it."""
+        version = ""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                if not version:
+                    version = await self.read_all()
+                    self.synced, self.problem = True, ""
+                started = time.monotonic()
+                version = await self._watch(version)
+                if time.monotonic() - started > WATCH_SECONDS[0] / 2:
+                    pause = _FIRST_PAUSE
+                    continue
+                reason = "ended-early"
+            except _ExpiredError:
+                reason, version = "expired", ""
+            except ApiError as error:
+                reason, version = f"status-{error.status}", ""
+                self._report(error)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                reason = "connection"
+                self._report(error)
+            except (msgspec.DecodeError, ValueError) as error:
+                # A page or event that is not even JSON: the connection's state is unknown, so everything is read anew.
+                reason, version = "malformed", ""
+                self._report(error)
+            self._on_restart(self.kind, reason)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _report(self, error: Exception) -> None:
+        detail = str(error) or type(error).__name__
+        if not self.synced:
+            self.problem = detail
+        _log.warning("watch interrupted", kind=self.kind, error=detail)
+
+    async def read_all(self) -> str:
+        """Read all pages, then swap them in; returns the version to watch from.
+
+        Raises:
+            ApiError: the API server refused.
+            aiohttp.ClientError, TimeoutError: there was no answer.
+        """
+        fresh: dict[str, Any] = {}
+        query = {"limit": str(PAGE_SIZE)}
+        while True:
+            try:
+                body = await self._api.send("GET", self._resource.path, query=query, limits=_limits())
+            except ApiError as error:
+                raise (_ExpiredError() if error.status == _GONE else error) from error
+            self.heard = time.monotonic()
+            page = self._pages.decode(body)
+            for raw in page.items or ():
+                _, record = self._read(raw)
+                if record is not None:
+                    fresh[record.key] = record
+                await self._breathe()
+            if not page.metadata.continue_:
+                break
+            query["continue"] = page.metadata.continue_
+        await self._swap_in(fresh)
+        return page.metadata.resource_version
+
+    async def _swap_in(self, fresh: dict[str, Any]) -> None:
+        for key in [key for key in self._cluster.all(self.kind) if key not in fresh]:
+            self._cluster.remove(self.kind, key)
+            await self._breathe()
+        for record in fresh.values():
+            self._cluster.put(self.kind, record)
+            await self._breathe()
+
+    async def _watch(self, version: str) -> str:
+        """Follow events until the API server ends the watch; returns the version to resume from."""
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - jitter, no secret
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        try:
+            response = await self._api.open("GET", self._resource.path, query=query, limits=_limits(total=None))
+        except ApiError as error:
+            raise (_ExpiredError() if error.status == _GONE else error) from error
+        async with response:
+            try:
+                async for line in _lines(response):
+                    self.heard = time.monotonic()
+                    version = self._take(line) or version
+                    await self._breathe()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._report(error)  # what was taken in stays taken in: the next watch resumes here
+        return version
+
+    def _take(self, line: bytes) -> str:
+        """Take in one event; returns its version."""
+        event = self._events.decode(line)
+        if event.type == "ERROR":
+            status = msgspec.json.decode(event.object, type=_Status)
+            raise _ExpiredError if status.code == _GONE else ApiError(status.code, status.message)
+        if event.type == "BOOKMARK":
+            return self._versions.decode(event.object).metadata.resource_version
+        version, record = self._read(event.object)
+        if record is None:
+            return version
+        if event.type == "DELETED":
+            self._cluster.remove(self.kind, record.key)
+        else:
+            self._cluster.put(self.kind, record)
+        return version
+
+    def _read(self, raw: msgspec.Raw) -> tuple[str, Any]:
+        """Decode one object; one that cannot be read is reported and gives None."""
+        try:
+            decoded = self._decoder.decode(raw)
+            version = _version(decoded)
+            return version, self._resource.convert(decoded)
+        except ValueError as error:  # msgspec's errors and an invalid policy's are ValueErrors
+            _log.error("object passed over", kind=self.kind, error=str(error))
+            return self._versions.decode(raw).metadata.resource_version, None
+
+    async def _breathe(self) -> None:
+        now = time.monotonic()
+        if now - self._yielded > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._yielded = time.monotonic()
+
+
+def _version(decoded: Any) -> str:
+    if isinstance(decoded, dict):
+        return str(decoded["metadata"]["resourceVersion"])
+    return str(decoded.metadata.resource_version)
+
+
+def _limits(*, total: float | None = 60.0) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total, sock_connect=10.0, sock_read=SILENCE_SECONDS)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Split the stream into lines of any length; aiohttp's own readline has a limit."""
+    rest: list[bytes] = []
+    async for chunk in response.content.iter_any():
+        *lines, last = chunk.split(b"\n")
+        if lines:
+            yield b"".join([*rest, lines[0]])
+            for line in lines[1:]:
+                yield line
+            rest = []
+        rest.append(last)
+
+
+async def list_once(api: ApiServer, resource: Resource, cluster: Cluster) -> None:
+    """Read a kind once into an index, without a watch.
+
+    Raises:
+        ApiError: the API server refused.
+        aiohttp.ClientError, TimeoutError: there was no answer.
+    """
+    await Reflector(api, resource, cluster, on_restart=lambda _kind, _why: None).read_all()
+
+
+def unsynced(reflectors: Iterable[Reflector]) -> list[str]:
+    """What is not complete yet, each with its reason."""
+    return [f"{reflector.kind}: {reflector.problem}" for reflector in reflectors if not reflector.synced]

@@ -1,0 +1,67 @@
+"""The policies' life, by kopf: in a thread and loop of its own, because kopf cancels the tasks of a loop it shares.
+
+Its handlers only post a policy's key to the main loop. They are plain event handlers, so that nothing is written on
+the policies: no finalizers, no annotations. The index is the one read model, and reconcile writes the status.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import kopf
+import structlog
+
+from mooring.api.policy import GROUP, VERSION
+
+_log = structlog.get_logger(__name__)
+_PLURALS: Final = ("volumeplacementpolicies", "clustervolumeplacementpolicies")
+
+
+class PolicyLifecycle:
+    """Runs kopf in a thread until stopped."""
+
+    def __init__(self, *, login: Callable[..., kopf.ConnectionInfo], on_policy: Callable[[str], None]) -> None:
+        self._registry: Final = kopf.OperatorRegistry()
+        self._stop: Final = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_policy: Final = on_policy
+        kopf.on.login(registry=self._registry)(login)
+        kopf.on.startup(registry=self._registry)(_configure)
+        for plural in _PLURALS:
+            kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._post)
+
+    def start(self) -> None:
+        """Start kopf; keys are posted to the loop that runs now."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Stop kopf and wait for its thread, but not for long: it is a daemon thread and holds nothing."""
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, 2.0)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(kopf.operator(registry=self._registry, standalone=True, clusterwide=True, stop_flag=self._stop))
+        except Exception:  # noqa: BLE001 - a thread has nobody above it who would report
+            _log.exception("kopf ended")
+
+    def _post(self, body: kopf.Body, **_: Any) -> None:
+        metadata = body["metadata"]
+        parts = [body["kind"], metadata.get("namespace"), metadata["name"]]
+        key = "/".join(part for part in parts if part)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_policy, key)
+
+
+def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    # kopf takes this finalizer off anything it watches: with its default name we would fight other kopf operators.
+    settings.persistence.finalizer = f"{GROUP}/unused"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.posting.enabled = False
+    settings.watching.inactivity_timeout = 150
+    # The CRDs are installed before the operator runs; watching all definitions would be a right more to ask for.
+    settings.scanning.disabled = True

@@ -1,0 +1,90 @@
+"""Reconciling a policy: its status, from the verdicts on its pods and workloads."""
+
+import datetime as dt
+from typing import Final
+
+from mooring.api.conditions import Condition, PolicyCondition, PolicyReason, VolumeLocalReason
+from mooring.api.policy import Placement, Policy
+from mooring.api.status import MAX_WORKLOADS, PodCounts, PolicyStatus, StatusCondition
+from mooring.cluster.index import Cluster
+from mooring.reconcile.ledger import Ledger
+from mooring.reconcile.writer import Writer
+
+
+class PolicyReconciler:
+    """Writes one policy's status at a time, where it has changed."""
+
+    def __init__(self, cluster: Cluster, writer: Writer, ledger: Ledger) -> None:
+        self._cluster: Final = cluster
+        self._writer: Final = writer
+        self._ledger: Final = ledger
+
+    async def reconcile(self, key: str) -> float | None:
+        """Bring a policy's status up to date.
+
+        Raises:
+            ApiError: the API server refused the write.
+        """
+        policy = self._cluster.policy(key)
+        if policy is None:
+            return None
+        workloads = self._ledger.attention(key)
+        counts = self._ledger.counts(key)
+        status = PolicyStatus(
+            observed_generation=policy.generation,
+            conditions=_stamped(_conditions(policy, counts), policy),
+            pods=counts,
+            workloads=tuple(workloads[:MAX_WORKLOADS]),
+            workloads_total=len(workloads),
+        )
+        if status != policy.status:
+            await self._writer.apply_policy_status(policy, status)
+        return None
+
+
+def _conditions(policy: Policy, counts: PodCounts) -> list[Condition]:
+    ready = Condition(
+        type=PolicyCondition.READY,
+        status=VolumeLocalReason.ALL_LOCAL.status,
+        reason=PolicyReason.IN_FORCE,
+        message="the policy is in force",
+    )
+    if policy.spec.placement is Placement.ANYWHERE:
+        return [ready]
+    reason, message = _locality(counts)
+    return [
+        ready,
+        Condition(type=PolicyCondition.VOLUME_LOCAL, status=reason.status, reason=reason, message=message),
+    ]
+
+
+def _locality(counts: PodCounts) -> tuple[VolumeLocalReason, str]:
+    own = counts.matched - counts.overridden
+    if own == 0:
+        return VolumeLocalReason.NO_PODS, "no pod is under this policy"
+    if counts.remote:
+        reason = VolumeLocalReason.PARTLY_LOCAL if counts.local else VolumeLocalReason.NOT_LOCAL
+        return reason, f"{counts.remote} of {own} pods run away from their data"
+    if counts.local == own:
+        return VolumeLocalReason.ALL_LOCAL, f"all {own} pods run near their data"
+    return VolumeLocalReason.LOCATION_UNKNOWN, f"{counts.unknown} of {own} pods cannot be measured yet"
+
+
+def _stamped(conditions: list[Condition], policy: Policy) -> tuple[StatusCondition, ...]:
+    known = {condition.type: condition for condition in policy.status.conditions}
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamped = []
+    for condition in conditions:
+        before = known.get(condition.type)
+        time = before.last_transition_time if before and before.status == condition.status else now
+        stamped.append(
+            StatusCondition(
+                type=condition.type,
+                status=condition.status,
+                observed_generation=policy.generation,
+                last_transition_time=time,
+                reason=condition.reason,
+                message=condition.message,
+            )
+        )
+    return tuple(stamped)
