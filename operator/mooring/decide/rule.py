@@ -86,6 +86,8 @@ def resolve(subject: Subject, cluster: Cluster) -> Resolution:
     """Find the rule for a pod."""
     if not subject.claims:
         return Resolution(why_none="the pod has no claim")
+    if subject.of_daemon_set:
+        return Resolution(why_none="the pod is a DaemonSet's: its node is its purpose")
     candidates = tuple(policy for policy in cluster.policies(subject.namespace) if selects(policy, subject, cluster))
     ignored_by = _ignored_by(subject, cluster)
     if ignored_by:

@@ -16,6 +16,7 @@ class Subject:
     Attributes:
         kind: `Pod`, or the kind of the workload whose template this is.
         claims: names of the claims in the pod's namespace, in the order of its volumes.
+        of_daemon_set: whether a DaemonSet made it.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Subject:
     annotations: Mapping[str, str]
     claims: tuple[str, ...]
     spec: PodSpec
+    of_daemon_set: bool = False
 
     @property
     def scheduler_name(self) -> str:
@@ -42,6 +44,7 @@ def subject_of_pod(pod: Pod) -> Subject:
         annotations=pod.annotations,
         claims=pod.claims,
         spec=pod.spec,
+        of_daemon_set=pod.of_daemon_set,
     )
 
 

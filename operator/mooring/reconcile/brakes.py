@@ -11,10 +11,11 @@ class Brakes:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster: Final = cluster
-        self._moved: Final[dict[str, tuple[str, float]]] = {}
+        self._moved: dict[str, tuple[str, float]] = {}
 
     def hold(self, policy: Policy, deployment: str, *, now: float) -> str:
         """Why a Deployment may not be moved now, or empty where it may. `now` is a monotonic time in seconds."""
+        self._moved = {key: move for key, move in self._moved.items() if key in self._cluster.deployments}
         disruption = policy.spec.disruption
         _, since = self._moved.get(deployment, ("", float("-inf")))
         if now - since < disruption.cooldown_seconds:
@@ -30,9 +31,7 @@ class Brakes:
         self._moved[deployment] = (policy.key, now)
 
     def _is_moving(self, deployment: str) -> bool:
-        record = self._cluster.deployments.get(deployment)
-        if record is None:
-            return False
+        record = self._cluster.deployments[deployment]
         status = record.status
         behind = status.observed_generation < record.metadata.generation
         return behind or status.updated_replicas < record.spec.replicas or status.replicas > status.updated_replicas

@@ -21,7 +21,10 @@ from mooring.reconcile.writer import Writer, is_gone
 
 _WORKERS: Final = 8
 #: Changes of one policy's counts within this time become one write of its status, in seconds.
-POLICY_DELAY: Final = 0.5
+POLICY_DELAY: Final = 1.0
+#: Changes of nodes, policies and namespaces within this time become one look at everything they concern, in seconds.
+SWEEP_DELAY: Final = 0.2
+_CONFLICT: Final = 409
 _POLICY_KINDS: Final = frozenset({"VolumePlacementPolicy", "ClusterVolumePlacementPolicy"})
 
 _log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ class Controller:
             "Pod": pods.reconcile,
             "Deployment": deployments.reconcile,
             "Policy": policies.reconcile,
+            "Sweep": self._sweep,
         }
         self._topology_version = -1
         self._yielded = time.monotonic()
@@ -49,7 +53,7 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled. The index must be complete: an object that is merely not read yet is not gone."""
         self._cluster.listen(self._changed)
-        self._everything(namespace=None)
+        self._queue.add(_sweep_of(None))
         for kind in _POLICY_KINDS:
             for key in self._cluster.all(kind):
                 self.policy_changed(key)
@@ -69,7 +73,8 @@ class Controller:
                 if isinstance(error, ApiError) and is_gone(error):
                     self._queue.done(key)
                     continue
-                _log.warning("turn failed", kind=key.kind, key=key.name, error=str(error) or type(error).__name__)
+                log = _log.debug if isinstance(error, ApiError) and error.status == _CONFLICT else _log.warning
+                log("turn failed", kind=key.kind, key=key.name, error=str(error) or type(error).__name__)
                 self._queue.failed(key)
             except Exception:  # noqa: BLE001 - one object's trouble must not end the work on all others
                 _log.exception("turn failed", kind=key.kind, key=key.name)
@@ -98,12 +103,12 @@ class Controller:
             self._claims_changed(self._cluster.claims_of_volume(change.key))
         elif change.kind == "Namespace":
             if change.old is None or change.new is None or change.old.labels != change.new.labels:
-                self._everything(namespace=change.key)
+                self._queue.add_after(_sweep_of(change.key), SWEEP_DELAY)
         elif change.kind in _POLICY_KINDS:
             self._policy_spec_changed(change, namespace=side.namespace)
         elif self._cluster.topology_version != self._topology_version:
             self._topology_version = self._cluster.topology_version
-            self._everything(namespace=None)
+            self._queue.add_after(_sweep_of(None), SWEEP_DELAY)
 
     def _pod_changed(self, change: Change) -> None:
         deployments = {pod.deployment for pod in (change.old, change.new) if pod is not None} - {""}
@@ -124,18 +129,23 @@ class Controller:
             if old.generation != new.generation:
                 self.policy_changed(change.key)
             return
-        self._everything(namespace=namespace)
+        self._queue.add_after(_sweep_of(namespace), SWEEP_DELAY)
         if new is not None:
             self.policy_changed(change.key)
 
-    def _everything(self, *, namespace: str | None) -> None:
-        """Look again at all pods with a claim and all Deployments, of one namespace or of all."""
-        prefix = f"{namespace}/" if namespace is not None else ""
-        pods = self._cluster.pods
-        self._add("Pod", [key for key in pods if key.startswith(prefix) and pods[key].claims])
-        deployments = self._cluster.deployments
-        self._add("Deployment", [key for key in deployments if key.startswith(prefix) and deployments[key].claims])
+    async def _sweep(self, namespace: str) -> None:
+        """Look again at all pods and Deployments with a claim, of one namespace or (empty) of all."""
+        for kind, objects in (("Pod", self._cluster.pods), ("Deployment", self._cluster.deployments)):
+            for key in list(objects):
+                found = objects.get(key)
+                if found is not None and found.claims and namespace in {"", found.metadata.namespace}:
+                    self._queue.add(Key(kind, key))
+                await self._breathe()
 
     def _add(self, kind: str, names: Iterable[str]) -> None:
         for name in names:
             self._queue.add(Key(kind, name))
+
+
+def _sweep_of(namespace: str | None) -> Key:
+    return Key("Sweep", namespace or "")

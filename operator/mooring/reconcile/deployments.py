@@ -47,11 +47,13 @@ class _Memory:
     """What is remembered of one Deployment between two turns.
 
     Attributes:
+        uid: of the Deployment that is remembered; another one of that name starts anew.
         generation: the generation that our last write made; anything older in the index is stale.
         written: the hash of what was written last.
         refused: (generation, hash) of a write that another manager's fields refused.
     """
 
+    uid: str
     generation: int = 0
     written: str = ""
     refused: tuple[int, str] = field(default=(0, ""))
@@ -88,7 +90,9 @@ class DeploymentReconciler:
             self._memories.pop(key, None)
             self._note(key, "", None)
             return None
-        memory = self._memories.setdefault(deployment.metadata.uid, _Memory())
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != deployment.metadata.uid:
+            memory = self._memories[key] = _Memory(uid=deployment.metadata.uid)
         if deployment.metadata.generation < memory.generation:
             return None  # our own write has not come back yet; it will
         if deployment.metadata.controller is not None or deployment.metadata.deletion_timestamp is not None:

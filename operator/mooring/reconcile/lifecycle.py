@@ -15,6 +15,7 @@ import structlog
 from mooring.api.policy import GROUP, VERSION
 
 _log = structlog.get_logger(__name__)
+_RESTART_SECONDS: Final = 5.0
 _PLURALS: Final = ("volumeplacementpolicies", "clustervolumeplacementpolicies")
 
 
@@ -43,10 +44,14 @@ class PolicyLifecycle:
         await asyncio.to_thread(self._thread.join, 2.0)
 
     def _run(self) -> None:
-        try:
-            asyncio.run(kopf.operator(registry=self._registry, standalone=True, clusterwide=True, stop_flag=self._stop))
-        except Exception:  # noqa: BLE001 - a thread has nobody above it who would report
-            _log.exception("kopf ended")
+        while not self._stop.is_set():
+            try:
+                asyncio.run(
+                    kopf.operator(registry=self._registry, standalone=True, clusterwide=True, stop_flag=self._stop)
+                )
+            except Exception as error:  # noqa: BLE001 - kopf gives up after a minute without an API server; we do not
+                _log.warning("kopf is started anew", error=str(error) or type(error).__name__)
+            self._stop.wait(_RESTART_SECONDS)
 
     def _post(self, body: kopf.Body, **_: Any) -> None:
         metadata = body["metadata"]

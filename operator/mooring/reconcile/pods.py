@@ -34,7 +34,7 @@ class PodReconciler:
         self._writer: Final = writer
         self._ledger: Final = ledger
         self._on_policy: Final = on_policy
-        self._complained: Final[set[tuple[str, str]]] = set()
+        self._complaints: Final[dict[str, tuple[str, ...]]] = {}
 
     async def reconcile(self, key: str) -> float | None:
         """Bring a pod's condition up to date.
@@ -45,6 +45,7 @@ class PodReconciler:
         pod = self._cluster.pods.get(key)
         if pod is None or pod.finished or pod.of_daemon_set or not pod.claims:
             self._tell(self._ledger.record_pod(key, {}, None))
+            self._complaints.pop(key, None)
             return None
         decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         locality = measure(decision, pod.spec.node_name) if decision.rule and decision.selected else None
@@ -68,11 +69,12 @@ class PodReconciler:
             await self._event(pod, str(locality.reason), locality.message, warning=locality.reason in _AWAY)
 
     async def _complain(self, pod: Pod, problems: tuple[str, ...]) -> None:
-        """Say once a pod what is wrong with its annotations."""
+        """Say once what is wrong with a pod's annotations."""
+        if not problems or self._complaints.get(pod.key) == problems:
+            return
+        self._complaints[pod.key] = problems
         for problem in problems:
-            if (pod.metadata.uid, problem) not in self._complained:
-                self._complained.add((pod.metadata.uid, problem))
-                await self._event(pod, "AnnotationIgnored", problem, warning=True)
+            await self._event(pod, "AnnotationIgnored", problem, warning=True)
 
     async def _event(self, pod: Pod, reason: str, message: str, *, warning: bool) -> None:
         await self._writer.record_event(
