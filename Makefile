@@ -48,9 +48,10 @@ check: venv ## Run the linters and type checks
 bench: venv ## Measure; figures are printed, not asserted (QUICK=1 for a tenth of the size)
 	@$(BIN)/python -m tests.bench.run $(if $(QUICK),--quick)
 
-.PHONY: crds
-crds: venv ## Generate crds/ and the chart's copies from the models
+.PHONY: generate
+generate: venv ## Generate crds/ and the chart's ClusterRole from the models
 	@$(BIN)/python -m mooring.api.crd crds
+	@$(BIN)/mooring permissions >helm/mooring/files/clusterrole.yaml
 
 .PHONY: lock
 lock: venv ## Lock the dependencies of pyproject.toml anew, with hashes
