@@ -4,12 +4,11 @@ It is fed one object at a time, by watches or from manifests, and keeps the look
 that time. Nothing here waits, does I/O or knows where its objects come from. It is used from one event loop only.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
-from mooring.api.annotations import STORAGE_STATE_PREFIX, NodeStorageState, parse_storage_state
 from mooring.api.labels import RACK_KEYS
 from mooring.api.policy import Policy
 from mooring.cluster.records import (
@@ -24,6 +23,7 @@ from mooring.cluster.records import (
 )
 from mooring.cluster.resources import RESOURCES
 from mooring.cluster.room import Usage
+from mooring.cluster.storage import Storage
 from mooring.cluster.topology import Topology, discard
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -43,6 +43,7 @@ class Cluster:
 
     Attributes:
         topology: nodes by label and place.
+        storage: what CSI drivers say of nodes.
         usage: what the pods on each node ask for.
         topology_version: rises when a node, its labels, a driver's registration or a storage state changes; whatever
             was computed from those before is stale then.
@@ -50,6 +51,7 @@ class Cluster:
 
     def __init__(self, *, rack_labels: Sequence[str] = RACK_KEYS) -> None:
         self.topology: Final = Topology(rack_labels=rack_labels)
+        self.storage: Final = Storage()
         self.usage: Final = Usage()
         self.topology_version = 0
         self._objects: Final[dict[str, dict[str, Any]]] = {kind: {} for kind in RESOURCES}
@@ -58,10 +60,7 @@ class Cluster:
         self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
         self._pods_by_deployment: defaultdict[str, set[str]] = defaultdict(set)
         self._deployments_by_claim: defaultdict[str, set[str]] = defaultdict(set)
-        self._driver_nodes: defaultdict[str, set[str]] = defaultdict(set)
         self._without_driver: Final[dict[str, tuple[int, AbstractSet[str]]]] = {}
-        self._topology_keys: Counter[tuple[str, str]] = Counter()
-        self._storage_states: defaultdict[str, dict[str, NodeStorageState]] = defaultdict(dict)
         self._policies: dict[str, tuple[Policy, ...]] = {}
         self._updaters: Final[dict[str, Callable[[str, Any, Any], None]]] = {
             "Node": self._update_node,
@@ -137,12 +136,6 @@ class Cluster:
         """Keys of the Deployments whose template mounts a claim (namespace/name)."""
         return self._deployments_by_claim.get(claim, _NONE)
 
-    # What drivers say of nodes.
-
-    def nodes_with_driver(self, driver: str) -> AbstractSet[str]:
-        """Nodes on which a CSI driver is registered."""
-        return self._driver_nodes.get(driver, _NONE)
-
     def nodes_without_driver(self, driver: str) -> AbstractSet[str]:
         """Nodes on which a CSI driver is known not to be registered; none where it is registered nowhere.
 
@@ -150,22 +143,10 @@ class Cluster:
         """
         version, missing = self._without_driver.get(driver, (-1, _NONE))
         if version != self.topology_version:
-            registered = self.nodes_with_driver(driver)
+            registered = self.storage.nodes_with(driver)
             missing = frozenset(self.topology.nodes - registered) if registered else _NONE
             self._without_driver[driver] = (self.topology_version, missing)
         return missing
-
-    def is_topology_key(self, driver: str, key: str) -> bool:
-        """Whether a CSI driver declares this node label as one of its topology keys anywhere."""
-        return self._topology_keys[driver, key] > 0
-
-    def storage_state(self, driver: str, node: str) -> NodeStorageState:
-        """What is said of a driver's storage on a node; Online when nothing is."""
-        return self._storage_states.get(driver, {}).get(node, NodeStorageState.ONLINE)
-
-    def storage_states(self, driver: str) -> Mapping[str, NodeStorageState]:
-        """The nodes of which something is said, and what."""
-        return self._storage_states.get(driver, {})
 
     # What happens.
 
@@ -187,13 +168,18 @@ class Cluster:
         if old is not None:
             self._changed(Change(kind, key, old, None))
 
-    def replace(self, kind: str, objects: Iterable[Any]) -> None:
-        """Take in a complete list: what is not in it is gone."""
+    def replace(self, kind: str, objects: Iterable[Any]) -> Iterator[None]:
+        """Take in a complete list, one object a step: what is not in it is gone at the end of the first steps.
+
+        Whoever has an event loop to share yields to it between the steps.
+        """
         fresh = {new.key: new for new in objects}
-        for key in self._objects[kind].keys() - fresh.keys():
+        for key in [key for key in self._objects[kind] if key not in fresh]:
             self.remove(kind, key)
+            yield
         for new in fresh.values():
             self.put(kind, new)
+            yield
 
     def _changed(self, change: Change) -> None:
         update = self._updaters.get(change.kind)
@@ -203,30 +189,17 @@ class Cluster:
             listener(change)
 
     def _update_node(self, name: str, old: Node | None, new: Node | None) -> None:
+        if old is not None and new is not None and old.metadata == new.metadata:
+            return
+        self.storage.annotate(name, new.annotations if new else {})
         if new is None:
             self.topology.remove(name)
-            self._forget_states(name)
-            self.topology_version += 1
-            return
-        if old is not None and old.metadata == new.metadata:
-            return
-        self.topology.put(name, new.labels)
-        self._forget_states(name)
-        for driver, state in _states(new):
-            self._storage_states[driver][name] = state
+        else:
+            self.topology.put(name, new.labels)
         self.topology_version += 1
 
-    def _forget_states(self, node: str) -> None:
-        for states in self._storage_states.values():
-            states.pop(node, None)
-
-    def _update_csi_node(self, name: str, old: CSINode | None, new: CSINode | None) -> None:
-        for driver in (old.spec.drivers or ()) if old else ():
-            discard(self._driver_nodes, driver.name, name)
-            self._topology_keys.subtract((driver.name, key) for key in driver.topology_keys or ())
-        for driver in (new.spec.drivers or ()) if new else ():
-            self._driver_nodes[driver.name].add(name)
-            self._topology_keys.update((driver.name, key) for key in driver.topology_keys or ())
+    def _update_csi_node(self, _name: str, old: CSINode | None, new: CSINode | None) -> None:
+        self.storage.register(old, new)
         self.topology_version += 1
 
     def _update_claim(self, key: str, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
@@ -264,11 +237,3 @@ class Cluster:
         scope = changed.namespace or ""
         siblings = [policy for policy in objects if (policy.namespace or "") == scope]
         self._policies[scope] = tuple(sorted(siblings, key=lambda policy: (-policy.spec.priority, policy.name)))
-
-
-def _states(node: Node) -> Iterable[tuple[str, NodeStorageState]]:
-    for key, value in node.annotations.items():
-        if key.startswith(STORAGE_STATE_PREFIX):
-            state = parse_storage_state(value).state
-            if state is not None:
-                yield key.removeprefix(STORAGE_STATE_PREFIX), state

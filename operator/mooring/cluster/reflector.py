@@ -143,7 +143,7 @@ class Reflector:
             ApiError: the API server refused.
             aiohttp.ClientError, TimeoutError: there was no answer.
         """
-        fresh: dict[str, Any] = {}
+        fresh: list[Any] = []
         query = {"limit": str(PAGE_SIZE)}
         while True:
             try:
@@ -155,21 +155,14 @@ class Reflector:
             for raw in page.items or ():
                 _, record = self._read(raw)
                 if record is not None:
-                    fresh[record.key] = record
+                    fresh.append(record)
                 await self._breathe()
             if not page.metadata.continue_:
                 break
             query["continue"] = page.metadata.continue_
-        await self._swap_in(fresh)
+        for _ in self._cluster.replace(self.kind, fresh):
+            await self._breathe()
         return page.metadata.resource_version
-
-    async def _swap_in(self, fresh: dict[str, Any]) -> None:
-        for key in [key for key in self._cluster.all(self.kind) if key not in fresh]:
-            self._cluster.remove(self.kind, key)
-            await self._breathe()
-        for record in fresh.values():
-            self._cluster.put(self.kind, record)
-            await self._breathe()
 
     async def _watch(self, version: str) -> str:
         """Follow events until the API server ends the watch; returns the version to resume from."""

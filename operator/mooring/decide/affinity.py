@@ -52,6 +52,8 @@ def _required(counting: tuple[VolumeView, ...], topology_key: str, topology: Top
     expressions: list[Expression] = []
     for view in counting:
         expression = _expression(view, topology_key, topology)
+        if not expression.values:
+            return ()  # an area that no label describes cannot be said here; the volume's own affinity still holds
         if expression not in expressions:
             expressions.append(expression)
     return (Term(match_expressions=tuple(expressions)),)

@@ -19,7 +19,7 @@ from mooring.locate.locator import Locator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class NodeTest:
     """One thing that a node must pass.
 
     Attributes:
@@ -59,7 +59,7 @@ class Decision:
     subject: Subject
     resolution: Resolution
     volumes: tuple[VolumeView, ...] = ()
-    tests: tuple[Test, ...] = ()
+    tests: tuple[NodeTest, ...] = ()
     scores: Scores = NO_SCORES
     obstacle: Obstacle | None = None
     obstacle_detail: str = ""
@@ -91,7 +91,7 @@ class Decision:
             kept = [node for node in kept if test.passes(node)]
         return kept
 
-    def refusals(self, node: str) -> Iterator[Test]:
+    def refusals(self, node: str) -> Iterator[NodeTest]:
         """The tests that a node fails."""
         return (test for test in self.tests if not test.passes(node))
 
@@ -142,30 +142,30 @@ def _obstacle(rule: Rule, counting: list[VolumeView]) -> tuple[Obstacle | None, 
     return None, ""
 
 
-def _tests(rule: Rule, volumes: tuple[VolumeView, ...], cluster: Cluster, obstacle: str) -> Iterator[Test]:
+def _tests(rule: Rule, volumes: tuple[VolumeView, ...], cluster: Cluster, obstacle: str) -> Iterator[NodeTest]:
     if obstacle:
-        yield Test(nodes=frozenset(), message=obstacle)
+        yield NodeTest(nodes=frozenset(), message=obstacle)
     elif rule.strict:
         for view in volumes:
             if view.counts:
                 message = f"not near the data of {view.claim}, which lies on {some(view.usable)}"
-                yield Test(nodes=view.near, message=message)
+                yield NodeTest(nodes=view.near, message=message)
     drivers = {view.driver for view in volumes if view.driver}
     for driver in sorted(drivers):
         yield from _driver_tests(driver, cluster)
 
 
-def _driver_tests(driver: str, cluster: Cluster) -> Iterator[Test]:
+def _driver_tests(driver: str, cluster: Cluster) -> Iterator[NodeTest]:
     """Refuse nodes on which a volume could not be used at all."""
     missing = cluster.nodes_without_driver(driver)
     if missing:
-        yield Test(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
+        yield NodeTest(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
     refused: dict[NodeStorageState, set[str]] = {}
-    for node, state in cluster.storage_states(driver).items():
+    for node, state in cluster.storage.states(driver).items():
         if state in REFUSING_STATES:
             refused.setdefault(state, set()).add(node)
     for state in sorted(refused):
-        yield Test(nodes=refused[state], inverted=True, message=f"the storage of {driver} on the node is {state}")
+        yield NodeTest(nodes=refused[state], inverted=True, message=f"the storage of {driver} on the node is {state}")
 
 
 def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
@@ -175,7 +175,7 @@ def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
             continue
         down = {
             node
-            for node, state in cluster.storage_states(view.driver).items()
+            for node, state in cluster.storage.states(view.driver).items()
             if state is NodeStorageState.STORAGE_DOWN
         }
         parts.append(tier_scores(view.usable, view.location.precision, cluster.topology, halved=down))

@@ -102,10 +102,10 @@ def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Loca
 
 
 def _usable(nodes: AbstractSet[str], driver: str, cluster: Cluster) -> AbstractSet[str]:
-    registered = cluster.nodes_with_driver(driver)
+    registered = cluster.storage.nodes_with(driver)
     if registered:
         nodes = nodes & registered
-    broken = [node for node, state in cluster.storage_states(driver).items() if state is not NodeStorageState.ONLINE]
+    broken = [node for node, state in cluster.storage.states(driver).items() if state is not NodeStorageState.ONLINE]
     return nodes - set(broken) if broken else nodes
 
 

@@ -92,7 +92,7 @@ def _expression_precision(expression: Expression, nodes: frozenset[str], driver:
     level = cluster.topology.level_of(expression.key)
     if level is not None:
         return level
-    if driver and cluster.is_topology_key(driver, expression.key):
+    if driver and cluster.storage.is_topology_key(driver, expression.key):
         return _coarsest(expression, nodes, cluster.topology)
     return None
 

@@ -12,7 +12,7 @@ import structlog
 from mooring.api.annotations import PREFER_LOCAL_NODE_ONLY
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
-from mooring.decide.decision import Decision, Test, decide
+from mooring.decide.decision import Decision, NodeTest, decide
 from mooring.decide.subject import subject_of_pod
 from mooring.decide.tiers import NO_SCORES
 from mooring.locate.locator import Locator
@@ -23,8 +23,8 @@ from mooring.serve.priorities import encode_priorities
 
 _log = structlog.get_logger(__name__)
 
-_NOT_READY: Final = Test(nodes=frozenset(), message="Mooring has not read the cluster yet")
-_FAILED: Final = Test(nodes=frozenset(), message="Mooring could not decide; its log says why")
+_NOT_READY: Final = NodeTest(nodes=frozenset(), message="Mooring has not read the cluster yet")
+_FAILED: Final = NodeTest(nodes=frozenset(), message="Mooring could not decide; its log says why")
 
 
 class Extender:
@@ -80,7 +80,7 @@ class Extender:
         self._report("preempt", request.pod, decision, started, candidates=len(request.victims), kept=len(kept))
         return answer
 
-    def _decide(self, pod: Pod) -> tuple[Decision | None, Sequence[Test]]:
+    def _decide(self, pod: Pod) -> tuple[Decision | None, Sequence[NodeTest]]:
         """Decide, or say why not: then a pod that asks to be local or not to run gets no node, others get all."""
         if not self._is_ready():
             return None, _if_strict(pod, _NOT_READY)
@@ -99,10 +99,10 @@ class Extender:
         _log.debug("decided", verb=verb, pod=pod.key, outcome=outcome, milliseconds=round(seconds * 1e3, 3), **counts)
 
 
-def split(names: NameList, tests: Sequence[Test]) -> tuple[NameList, list[tuple[Test, NameList]]]:
+def split(names: NameList, tests: Sequence[NodeTest]) -> tuple[NameList, list[tuple[NodeTest, NameList]]]:
     """Part the candidates into those that pass every test and those that each test refuses, in order."""
     kept = names
-    refused: list[tuple[Test, NameList]] = []
+    refused: list[tuple[NodeTest, NameList]] = []
     for test in tests:
         inside, outside = kept.part(test.nodes)
         kept, failing = (outside, inside) if test.inverted else (inside, outside)
@@ -111,7 +111,7 @@ def split(names: NameList, tests: Sequence[Test]) -> tuple[NameList, list[tuple[
     return kept, refused
 
 
-def _if_strict(pod: Pod, test: Test) -> Sequence[Test]:
+def _if_strict(pod: Pod, test: NodeTest) -> Sequence[NodeTest]:
     return (test,) if PREFER_LOCAL_NODE_ONLY.read(pod.annotations).value else ()
 
 

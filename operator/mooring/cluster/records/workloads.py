@@ -41,6 +41,7 @@ class DeploymentStatus(Record):
     observed_generation: int = 0
     replicas: int = 0
     updated_replicas: int = 0
+    available_replicas: int = 0
     conditions: tuple[Condition, ...] = ()
 
 

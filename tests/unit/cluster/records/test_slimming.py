@@ -1,0 +1,186 @@
+"""What records keep, and that nothing else looks like a change."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit import builders
+from tests.unit.builders import cluster_of
+
+from mooring.cluster.records import (
+    Deployment,
+    NodeAffinity,
+    Object,
+    Owner,
+    Pod,
+    PodSpec,
+    to_json,
+)
+from mooring.cluster.resources import from_manifest
+
+_REQUESTS = {"resources": {"requests": {"cpu": "1"}}}
+
+
+def _pod(*volumes: dict[str, Any], **metadata: Any) -> Pod:
+    manifest = {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u1",
+            "resourceVersion": "7",
+            "labels": {"app": "web"},
+            "annotations": {"mooring.dev/preferLocalNodeOnly": "true", "example.com/note": "x"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "web-1", "uid": "u0", "controller": True}],
+            **metadata,
+        },
+        "spec": {
+            "nodeName": "n1",
+            "schedulerName": "stork",
+            "nodeSelector": {"disk": "ssd"},
+            "volumes": list(volumes),
+            "containers": [{"name": "main", "image": "web:1", **_REQUESTS}],
+        },
+        "status": {
+            "phase": "Running",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True"},
+                {"type": "ContainersReady", "status": "True"},
+                {"type": "mooring.dev/VolumeLocal", "status": "True", "reason": "AllLocal"},
+            ],
+        },
+    }
+    found = from_manifest("Pod", manifest)
+    assert isinstance(found, Pod)
+    return found
+
+
+def test_a_pod_without_a_claim_keeps_its_place_and_requests_only() -> None:
+    """Most pods of a cluster have no claim: they matter for the room they take, and for nothing else."""
+    pod = _pod({"name": "config", "configMap": {"name": "c"}}, {"name": "tmp", "emptyDir": {}})
+
+    assert msgspec.json.decode(msgspec.json.encode(to_json(pod))) == {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
+        "spec": {"nodeName": "n1", "containers": [_REQUESTS]},
+        "status": {"phase": "Running"},
+    }
+
+
+def test_a_pod_with_a_claim_keeps_what_decides() -> None:
+    """Labels, our annotations, owner, scheduler, selectors and the conditions that are read."""
+    pod = _pod({"name": "tmp", "emptyDir": {}}, {"name": "data", "persistentVolumeClaim": {"claimName": "c1"}})
+
+    assert pod.claims == ("c1",)
+    assert pod.labels == {"app": "web"}
+    assert pod.annotations == {"mooring.dev/preferLocalNodeOnly": "true"}
+    assert pod.metadata.controller == Owner(kind="ReplicaSet", name="web-1", uid="u0", controller=True)
+    assert (pod.spec.scheduler_name, pod.spec.node_selector) == ("stork", {"disk": "ssd"})
+    assert [volume.name for volume in pod.spec.volumes] == ["data"]
+    assert [condition.type for condition in pod.status.conditions] == ["PodScheduled", "mooring.dev/VolumeLocal"]
+
+
+def test_an_ephemeral_claim_is_named_after_its_pod() -> None:
+    """A generic ephemeral volume's claim is POD-VOLUME."""
+    pod = _pod(
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "c1"}},
+    )
+
+    assert pod.claims == ("web-scratch", "c1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "finished"), [("Running", False), ("Succeeded", True), ("Failed", True), ("", False)]
+)
+def test_pods_that_have_ended_are_finished(phase: str, *, finished: bool) -> None:
+    """Both ends of a pod's life count."""
+    assert builders.pod(phase=phase).finished is finished
+
+
+def _node(version: str, heartbeat: str, **status: Any) -> Object:
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat, "lastTransitionTime": "then"}
+    pressure = {"type": "MemoryPressure", "status": "False", "lastHeartbeatTime": heartbeat}
+    manifest = {
+        "metadata": {"name": "n1", "resourceVersion": version, "annotations": {"node.alpha/ttl": version}},
+        "status": {"conditions": [ready, pressure], "images": [{"names": [version]}], **status},
+    }
+    found = from_manifest("Node", manifest)
+    assert isinstance(found, Object)
+    return found
+
+
+def test_a_heartbeat_is_no_change() -> None:
+    """A kubelet's report that all is as it was tells nobody anything."""
+    cluster = cluster_of(_node("1", "10:00"))
+    heard: list[object] = []
+    cluster.listen(heard.append)
+    version = cluster.topology_version
+
+    cluster.put("Node", _node("2", "10:05"))
+    assert (heard, cluster.topology_version) == ([], version)
+
+    cluster.put("Node", _node("3", "10:10", allocatable={"cpu": "1"}))
+    assert (len(heard), cluster.topology_version) == (1, version)
+
+
+def test_a_node_keeps_the_resources_that_are_counted() -> None:
+    """CPU, memory and the number of pods; a cluster has many more."""
+    node = builders.node("n1", allocatable={"cpu": "4", "memory": "8Gi", "pods": "110", "nvidia.com/gpu": "1"})
+
+    assert node.status.allocatable == {"cpu": "4", "memory": "8Gi", "pods": "110"}
+
+
+def test_a_deployment_keeps_its_resource_version_and_our_annotations() -> None:
+    """Server-side apply may want the version; of annotations, ours in the template mark our affinity."""
+    manifest = {
+        "metadata": {"name": "web", "namespace": "shop", "resourceVersion": "7", "annotations": {"other": "x"}},
+        "spec": {"template": {"metadata": {"annotations": {"mooring.dev/affinity-hash": "h", "other": "x"}}}},
+        "status": {"conditions": [{"type": "mooring.dev/VolumeLocal", "status": "True"}, {"type": "Available"}]},
+    }
+    found = from_manifest("Deployment", manifest)
+
+    assert isinstance(found, Deployment)
+    assert (found.metadata.resource_version, found.annotations) == ("7", {})
+    assert found.spec.template.metadata.annotations == {"mooring.dev/affinity-hash": "h"}
+    assert [condition.type for condition in found.status.conditions] == ["mooring.dev/VolumeLocal"]
+
+
+def test_an_empty_list_of_terms_is_not_the_same_as_none() -> None:
+    """The API server tells `preferred: []` from no preferred, so the record must."""
+    field = "preferredDuringSchedulingIgnoredDuringExecution"
+
+    assert msgspec.convert({field: []}, NodeAffinity).preferred == ()
+    assert msgspec.convert({}, NodeAffinity).preferred is None
+    assert PodSpec().node_affinity == NodeAffinity()
+
+
+@pytest.mark.parametrize(
+    ("obj", "key"), [(builders.node("n1"), "n1"), (builders.claim("c1"), "shop/c1"), (builders.pod("p1"), "shop/p1")]
+)
+def test_keys_are_unique_in_a_kind(obj: Object, key: str) -> None:
+    """A namespaced object's key names its namespace."""
+    assert obj.key == key
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "labels", "deployment", "of_daemon_set"),
+    [
+        ("ReplicaSet", "web-5f7b", {"pod-template-hash": "5f7b"}, "shop/web", False),
+        ("ReplicaSet", "web-api-5f7b", {"pod-template-hash": "5f7b"}, "shop/web-api", False),
+        ("ReplicaSet", "web-5f7b", {}, "", False),
+        ("ReplicaSet", "web", {"pod-template-hash": "5f7b"}, "", False),
+        ("StatefulSet", "web-5f7b", {"pod-template-hash": "5f7b"}, "", False),
+        ("DaemonSet", "agent", {}, "", True),
+    ],
+)
+def test_a_pod_knows_what_made_it(
+    kind: str, name: str, labels: dict[str, str], deployment: str, *, of_daemon_set: bool
+) -> None:
+    """A Deployment by the hash that it puts into its ReplicaSets' names; a ReplicaSet of its own is none."""
+    data = {"name": "data", "persistentVolumeClaim": {"claimName": "c1"}}
+    owner = {"kind": kind, "name": name, "uid": "u0"}
+    owned, merely_listed = (
+        _pod(data, labels=labels, ownerReferences=[{**owner, "controller": controls}]) for controls in (True, False)
+    )
+
+    assert (owned.deployment, owned.of_daemon_set) == (deployment, of_daemon_set)
+    assert (merely_listed.deployment, merely_listed.of_daemon_set) == ("", False)

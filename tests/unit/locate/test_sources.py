@@ -1,0 +1,154 @@
+"""Where the data lies, by each thing that can say so."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.unit.builders import (
+    HOSTNAME,
+    RACK,
+    REGION,
+    ZONE,
+    Term,
+    cluster_of,
+    csi_node,
+    in_zones,
+    need,
+    node,
+    on_hosts,
+    term,
+    volume,
+)
+
+from mooring.cluster.index import Cluster
+from mooring.cluster.topology import Level
+from mooring.locate.location import UNKNOWN_LOCATION
+from mooring.locate.sources import locate
+
+_NODE_KEY = "topology.example/node"
+_SEGMENT_KEY = "topology.example/segment"
+_NAME = "metadata.name"
+
+
+def _cluster() -> Cluster:
+    """Zone a of two racks, zone b of one rack, and a node of another region; drivers' segments cut across."""
+    places = {
+        "a1": ("r1", "a", "x", "in-rack"),
+        "a2": ("r1", "a", "x", "in-rack"),
+        "a3": ("r1", "a", "y", "in-region"),
+        "b1": ("r1", "b", "x", "in-region"),
+        "far": ("r2", "c", "", "anywhere"),
+        "bare": ("", "", "", "anywhere"),
+    }
+    nodes = [
+        node(name, region=region, zone=zone, rack=rack, labels={_SEGMENT_KEY: segment, _NODE_KEY: f"id-{name}"})
+        for name, (region, zone, rack, segment) in places.items()
+    ]
+    return cluster_of(nodes, [csi_node(name, "csi.example", keys=[_NODE_KEY, _SEGMENT_KEY]) for name in places])
+
+
+@pytest.mark.parametrize(
+    ("terms", "nodes", "precision"),
+    [
+        # A hostname, and a driver's key with one node per value, name nodes.
+        ([on_hosts("a1")], "a1", Level.HOST),
+        ([on_hosts("a1", "b1", "ghost")], "a1 b1", Level.HOST),
+        ([term(need(_NODE_KEY, "In", "id-a1", "id-b1"))], "a1 b1", Level.HOST),
+        ([term(fields=[need(_NAME, "In", "a1")])], "a1", Level.HOST),
+        # Labels of places name areas.
+        ([term(need(RACK, "In", "x"))], "a1 a2 b1", Level.RACK),
+        ([in_zones("a")], "a1 a2 a3", Level.ZONE),
+        ([in_zones("a", "b")], "a1 a2 a3 b1", Level.ZONE),
+        ([term(need(REGION, "In", "r1"))], "a1 a2 a3 b1", Level.REGION),
+        # A driver's key with several nodes per value is as fine as what they have in common.
+        ([term(need(_SEGMENT_KEY, "In", "in-rack"))], "a1 a2", Level.RACK),
+        ([term(need(_SEGMENT_KEY, "In", "in-region"))], "a3 b1", Level.REGION),
+        ([term(need(_SEGMENT_KEY, "In", "in-rack", "in-region"))], "a1 a2 a3 b1", Level.REGION),
+        ([term(need(_SEGMENT_KEY, "In", "in-rack", "gone"))], "a1 a2", Level.RACK),
+        # Several requirements: the finest decides. Several terms: the coarsest.
+        ([term(need(ZONE, "In", "a"), need(HOSTNAME, "In", "a1", "b1"))], "a1", Level.HOST),
+        ([term(need(REGION, "In", "r1"), need(ZONE, "In", "b"))], "b1", Level.ZONE),
+        ([on_hosts("b1"), in_zones("a")], "a1 a2 a3 b1", Level.ZONE),
+        ([on_hosts("a1"), on_hosts("b1")], "a1 b1", Level.HOST),
+        ([on_hosts("ghost"), in_zones("b")], "b1", Level.ZONE),
+        ([on_hosts("a1"), in_zones("nowhere")], "a1", Level.HOST),
+        # Other operators narrow a place down and name none.
+        ([term(need(ZONE, "In", "a"), need(HOSTNAME, "NotIn", "a1"))], "a2 a3", Level.ZONE),
+        ([term(need(ZONE, "In", "a"), need(RACK, "Exists"))], "a1 a2 a3", Level.ZONE),
+        ([term(need(ZONE, "In", "a"), fields=[need(_NAME, "NotIn", "a1")])], "a2 a3", Level.ZONE),
+    ],
+)
+def test_node_affinity_locates_as_finely_as_its_keys(terms: Sequence[Term], nodes: str, precision: Level) -> None:
+    """The nodes that match, and how finely the keys tell them apart."""
+    location = locate(volume("v", *terms), _cluster())
+
+    assert (location.nodes, location.precision) == (frozenset(nodes.split()), precision)
+    assert (location.known, location.source, location.problem) == (True, "nodeAffinity of the volume", "")
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ([], "neither the volume's nodeAffinity nor an annotation says where the data lies"),
+        ([on_hosts("ghost")], "no existing node matches the volume's nodeAffinity"),
+        ([term()], "no existing node matches the volume's nodeAffinity"),
+        ([term(need(ZONE, "NotIn", "a"))], "the nodeAffinity's labels name no place"),
+        ([term(need(ZONE, "Exists"))], "the nodeAffinity's labels name no place"),
+        ([term(need("generation", "Gt", "0"))], "no existing node matches the volume's nodeAffinity"),
+        ([term(fields=[need(_NAME, "NotIn", "a1")])], "the nodeAffinity's labels name no place"),
+        ([term(need(_SEGMENT_KEY, "In", "anywhere"))], "the nodeAffinity's labels name no place"),
+        ([on_hosts("a1"), term(need(ZONE, "Exists"))], "the nodeAffinity's labels name no place"),
+    ],
+)
+def test_node_affinity_that_names_no_place_leaves_it_unknown(terms: Sequence[Term], problem: str) -> None:
+    """Unknown, with a sentence that says why, and no node to be near to."""
+    location = locate(volume("v", *terms), _cluster())
+
+    assert (location.known, location.nodes, location.problem) == (False, frozenset(), problem)
+
+
+def test_a_key_of_another_driver_names_no_place() -> None:
+    """Only the volume's own driver says what its key means; in-tree volumes have none."""
+    own, other, in_tree = (
+        locate(volume("v", term(need(_NODE_KEY, "In", "id-a1")), driver=driver), _cluster())
+        for driver in ("csi.example", "csi.other", "")
+    )
+
+    assert (own.known, other.known, in_tree.known) == (True, False, False)
+
+
+def test_a_drivers_key_that_shares_its_place_is_read_by_level() -> None:
+    """A driver that declares the zone label as its topology key locates by zone, even with one node in it."""
+    cluster = cluster_of(node("n1", zone="a"), csi_node("n1", "csi.example", keys=[ZONE]))
+
+    assert locate(volume("v", in_zones("a")), cluster).precision is Level.ZONE
+
+
+@pytest.mark.parametrize(
+    ("replicas", "terms", "nodes", "problem"),
+    [
+        ("a1", [], "a1", ""),
+        (" a1 ,, b1 ", [], "a1 b1", ""),
+        ("a1,ghost", [], "a1", "no such node: ghost"),
+        ("ghost,banshee", [], "", "no such node: banshee, ghost"),
+        ("", [], "", "the annotation names no node: ''"),
+        (" , ", [], "", "the annotation names no node: ' , '"),
+        ("a1,b1", [in_zones("a")], "a1", ""),
+        ("a1,b1,far", [in_zones("a"), on_hosts("far")], "a1 far", ""),
+        ("b1", [in_zones("a")], "", "the volume's own node affinity excludes every replica node"),
+        ("a1", [term(need(ZONE, "Exists"))], "a1", ""),
+        ("bare", [term(need(ZONE, "Exists"))], "", "the volume's own node affinity excludes every replica node"),
+    ],
+)
+def test_the_annotation_names_nodes(replicas: str, terms: Sequence[Term], nodes: str, problem: str) -> None:
+    """It wins over the node affinity, which narrows it down; nodes that do not exist do not count."""
+    location = locate(volume("v", *terms, replicas=replicas), _cluster())
+
+    assert (location.nodes, location.problem) == (frozenset(nodes.split()), problem)
+    assert location.precision is (Level.HOST if nodes else None)
+    assert location.source == "annotation mooring.dev/replica-nodes"
+
+
+def test_what_is_not_there_is_at_no_known_place() -> None:
+    """The location of a volume that does not exist yet constrains nothing."""
+    assert not UNKNOWN_LOCATION.known
+    assert not UNKNOWN_LOCATION.nodes
