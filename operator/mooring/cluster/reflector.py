@@ -28,7 +28,9 @@ SILENCE_SECONDS: Final = 150.0
 #: How long the event loop may be held between two yields.
 SLICE_SECONDS: Final = 0.005
 _FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 15.0
+_LONGEST_PAUSE: Final = 5.0
+#: A watch that lasted this long was a good one: the next begins without a pause.
+_STEADY_SECONDS: Final = 10.0
 _GONE: Final = 410
 
 _log = structlog.get_logger(__name__)
@@ -110,14 +112,14 @@ class Reflector:
                     self.synced, self.problem = True, ""
                 started = time.monotonic()
                 version = await self._watch(version)
-                if time.monotonic() - started > WATCH_SECONDS[0] / 2:
+                if time.monotonic() - started > _STEADY_SECONDS:
                     pause = _FIRST_PAUSE
                     continue
                 reason = "ended-early"
             except _ExpiredError:
                 reason, version = "expired", ""
             except ApiError as error:
-                reason, version = f"status-{error.status}", ""
+                reason = f"status-{error.status}"
                 self._report(error)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = "connection"
