@@ -21,12 +21,14 @@ from mooring.sandbox.components import config_files
 from mooring.sandbox.credentials import write_credentials
 from mooring.sandbox.instance import Sandbox
 from mooring.sandbox.layout import COMPONENTS, PORTS, Layout, known
-from mooring.sandbox.nodes import DRIVER, count_ready, create_nodes, load_nodes, make_nodes
+from mooring.sandbox.nodes import DRIVER, all_ready, create_nodes, load_nodes, make_nodes
 from mooring.sandbox.processes import free_ports, locked
 from mooring.sandbox.progress import Progress
 from mooring.sandbox.state import clear, directory_of, home, lock_of
 
 __all__ = ["Sandbox", "attach", "find", "up"]
+
+_API: Final = {"etcd", "kube-apiserver"}
 
 _PROGRAMS: Final = (
     "etcd",
@@ -81,10 +83,11 @@ def up(
         try:
             progress("starting the control plane")
             sandbox = Sandbox(_prepare(directory, wanted, binary))
-            _launch(sandbox, timeout=timeout)
-            _populate(sandbox, manifests, progress=progress, timeout=timeout)
+            _start(sandbox, manifests, progress=progress, timeout=timeout)
+            _settle(sandbox, progress=progress, timeout=timeout)
         except BaseException:
             clear(directory)
+            lock_of(name).unlink()
             raise
     return sandbox
 
@@ -126,11 +129,7 @@ def _prepare(directory: Path, components: tuple[str, ...], binary: Path) -> Layo
     return layout
 
 
-def _launch(sandbox: Sandbox, *, timeout: float) -> None:
-    layout = sandbox.layout
-    # Without its rights it would only fail and back off.
-    held = layout.stopped("mooring-scheduler")
-    held.touch()
+def _launch(layout: Layout) -> None:
     # The supervisor must find this very mooring, installed or not.
     paths = [str(Path(mooring.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     with layout.log("supervisor").open("ab") as log:
@@ -143,25 +142,39 @@ def _launch(sandbox: Sandbox, *, timeout: float) -> None:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             check=True,
         )
+
+
+def _start(sandbox: Sandbox, manifests: Sequence[dict[str, Any]], *, progress: Progress, timeout: float) -> None:
+    layout = sandbox.layout
+    # What acts on the cluster comes last: a scheduler without its rights only fails and backs off, and controllers that
+    # see nodes come one by one write to each of them again and again.
+    held = [layout.stopped(name) for name in layout.components if name not in _API]
+    for path in held:
+        path.touch()
+    _launch(layout)
     sandbox.wait_for(sandbox.alive, "the supervisor", timeout=timeout)
-    if "kube-apiserver" in layout.components:
+    if set(layout.components) >= _API:
         sandbox.start("kube-apiserver", timeout=timeout)
         with sandbox.client() as client:
             grant_rights(client)
-    held.unlink()
-
-
-def _populate(sandbox: Sandbox, manifests: Sequence[dict[str, Any]], *, progress: Progress, timeout: float) -> None:
-    if "kube-apiserver" in sandbox.layout.components:
-        names = create_nodes(sandbox.layout, manifests, progress=progress)
-    for component in sandbox.layout.components:
+        create_nodes(layout, manifests, progress=progress)
+    for path in held:
+        path.unlink()
+    for component in layout.components:
         progress(f"waiting for {component}")
         sandbox.start(component, timeout=timeout)
+
+
+def _settle(sandbox: Sandbox, *, progress: Progress, timeout: float) -> None:
+    """Wait for what the controllers and kwok make of a new cluster."""
+    components = set(sandbox.layout.components)
+    if not components >= _API | {"kube-controller-manager"}:
+        return
+    progress("waiting for the nodes and the default service account")
     with sandbox.client() as client:
-        if {"kwok", "kube-controller-manager"} <= set(sandbox.layout.components):
-            sandbox.wait_for(lambda: count_ready(client) == len(names), "the nodes to be Ready", timeout=timeout)
-        if "kube-controller-manager" in sandbox.layout.components:
-            sandbox.wait_for(lambda: _has_account(client), "the default service account", timeout=timeout)
+        sandbox.wait_for(lambda: _has_account(client), "the default service account", timeout=timeout)
+        if "kwok" in components:
+            sandbox.wait_for(lambda: all_ready(client), "the nodes to be Ready", timeout=timeout)
 
 
 def _has_account(client: ApiClient) -> bool:

@@ -1,0 +1,71 @@
+"""What the binary's place in the cache depends on, and which Go builds it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mooring.sandbox import SandboxError, build
+
+GO_MOD = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n"
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """Give a copy of the Go module that a test may change."""
+    return Path(shutil.copytree(build.MODULE, tmp_path / "module"))
+
+
+@pytest.mark.parametrize("file", ["etcd.go", "go.mod", "go.sum"])
+def test_key_changes_with_sources(module: Path, file: str) -> None:
+    """Another source or dependency is another binary."""
+    before = build.cache_key(module, ".")
+
+    (module / file).write_text((module / file).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+    assert build.cache_key(module, ".") != before
+
+
+def test_key_does_not_depend_on_the_other_program(module: Path) -> None:
+    """The control plane and the reference extender are rebuilt each for its own changes."""
+    control_plane, reference = build.cache_key(module, "."), build.cache_key(module, "reference")
+
+    (module / "reference" / "main.go").write_text("package main\n", encoding="utf-8")
+
+    assert build.cache_key(module, ".") == control_plane
+    assert build.cache_key(module, "reference") != reference
+
+
+def test_version_comes_from_go_mod() -> None:
+    """The version of Kubernetes is written once, in go.mod."""
+    assert build.kubernetes_version(GO_MOD) == "v1.36.3"
+    with pytest.raises(SandboxError, match="does not require"):
+        build.kubernetes_version("module m\n")
+
+
+@pytest.mark.parametrize(("versions", "chosen"), [(["1.25.4", "1.26.0"], 1), (["1.27rc1", "1.26"], 0), (["1.26.8"], 0)])
+def test_first_go_that_is_new_enough_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: list[str], chosen: int
+) -> None:
+    """An old Go earlier on PATH does not hide a newer one."""
+    commands = []
+    for number, version in enumerate(versions):
+        command = tmp_path / str(number) / "go"
+        command.parent.mkdir()
+        command.write_text(f"#!/bin/sh\necho go{version}\n", encoding="utf-8")
+        command.chmod(0o755)
+        commands.append(command)
+    monkeypatch.setenv("PATH", ":".join(str(command.parent) for command in commands))
+
+    assert build.find_go(GO_MOD, print) == commands[chosen]
+
+
+def test_binary_in_the_cache_is_not_built_again(module: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is run and nothing is said when the binary is there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "")
+    binary = tmp_path / "cache" / "mooring" / "controlplane" / build.cache_key(module, ".") / "controlplane"
+    binary.parent.mkdir(parents=True)
+    binary.touch()
+
+    assert build.build(pytest.fail, module=module) == binary
