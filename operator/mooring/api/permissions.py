@@ -15,8 +15,6 @@ class PolicyRule(TypedDict):
     verbs: list[str]
 
 
-_READ: Final = ["get", "list", "watch"]
-
 RULES: Final[list[PolicyRule]] = [
     {
         "apiGroups": [""],
@@ -27,11 +25,11 @@ RULES: Final[list[PolicyRule]] = [
     {"apiGroups": ["apps"], "resources": ["deployments/status"], "verbs": ["patch"]},
     {"apiGroups": ["storage.k8s.io"], "resources": ["csinodes", "storageclasses"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
-    {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     {
         "apiGroups": ["mooring.dev"],
         "resources": ["volumeplacementpolicies", "clustervolumeplacementpolicies"],
-        "verbs": _READ,
+        "verbs": ["list", "watch"],
     },
     {
         "apiGroups": ["mooring.dev"],
