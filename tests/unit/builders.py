@@ -258,3 +258,8 @@ def _of(record: type[AnyRecord], manifest: dict[str, Any]) -> AnyRecord:
     parsed = from_manifest(record.__name__, manifest)
     assert isinstance(parsed, record)
     return parsed
+
+
+def eligible(decision: Decision, nodes: Iterable[str]) -> list[str]:
+    """The nodes that a decision lets pass, in the order given."""
+    return [node for node in nodes if not any(decision.refusals(node))]

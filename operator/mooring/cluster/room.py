@@ -19,7 +19,12 @@ class Amount(NamedTuple):
 
     def plus(self, other: "Amount", *, times: int = 1) -> "Amount":
         """Add `times` the other amount."""
-        return Amount(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
+        # Written out: this runs for each container of each pod, and a generator makes that a third slower (measured).
+        return Amount(
+            cpu=self.cpu + times * other.cpu,
+            memory=self.memory + times * other.memory,
+            pods=self.pods + times * other.pods,
+        )
 
     def fits_into(self, whole: "Amount") -> bool:
         """Whether nothing of this exceeds the other amount."""

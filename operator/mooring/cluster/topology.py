@@ -89,10 +89,10 @@ class Topology:
         """The nodes in a place."""
         return self._by_place.get((level, place), _NOBODY)
 
-    def mates(self, nodes: Iterable[str], level: Level) -> AbstractSet[str]:
-        """All nodes that share a place of this level with any of the given ones."""
-        places = {place for node in nodes if (place := self.place(node, level)) is not None}
-        return _union([self.within(level, place) for place in places])
+    def mates(self, nodes: Iterable[str], level: Level) -> list[AbstractSet[str]]:
+        """For each place of this level in which one of the given nodes is, all nodes of that place."""
+        places = {place: None for node in nodes if (place := self.place(node, level)) is not None}
+        return [self.within(level, place) for place in places]
 
     def sharing(self, nodes: Iterable[str], key: str) -> AbstractSet[str]:
         """All nodes whose label `key` has the value it has on any of the given ones; without the label, none."""

@@ -13,7 +13,7 @@ from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
 from mooring.decide.rule import Resolution, Rule, resolve
 from mooring.decide.subject import Subject
-from mooring.decide.tiers import NO_SCORES, Scores, mean, tier_scores
+from mooring.decide.tiers import NO_SCORES, Scores, tier_groups
 from mooring.decide.volumes import REFUSING_STATES, VolumeState, VolumeView, view_volumes
 from mooring.locate.locator import Locator
 
@@ -45,7 +45,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What Mooring thinks of a pod.
+    """What Mooring thinks of a pod now. It uses the index's own sets: render it at once, and do not keep it.
 
     Attributes:
         resolution: which rule holds and why; without a rule, everything below is empty.
@@ -84,15 +84,8 @@ class Decision:
         """The nodes near every counting volume, whatever the rule's strictness; empty where none counts."""
         return intersection(view.near for view in self.counting)
 
-    def eligible(self, nodes: Iterable[str]) -> list[str]:
-        """The nodes that pass every test, in the order given."""
-        kept = list(nodes)
-        for test in self.tests:
-            kept = [node for node in kept if test.passes(node)]
-        return kept
-
     def refusals(self, node: str) -> Iterator[NodeTest]:
-        """The tests that a node fails."""
+        """The tests that a node fails; it may run the pod if there is none."""
         return (test for test in self.tests if not test.passes(node))
 
 
@@ -169,7 +162,7 @@ def _driver_tests(driver: str, cluster: Cluster) -> Iterator[NodeTest]:
 
 
 def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
-    parts = []
+    volumes = []
     for view in counting:
         if view.location.precision is None:
             continue
@@ -178,8 +171,8 @@ def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
             for node, state in cluster.storage.states(view.driver).items()
             if state is NodeStorageState.STORAGE_DOWN
         }
-        parts.append(tier_scores(view.usable, view.location.precision, cluster.topology, halved=down))
-    return mean(parts)
+        volumes.append(tier_groups(view.usable, view.location.precision, cluster.topology, halved=down))
+    return Scores(tuple(volumes))
 
 
 def some(nodes: AbstractSet[str], *, limit: int = 3) -> str:

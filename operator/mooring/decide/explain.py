@@ -8,7 +8,7 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.topology import Level
 from mooring.decide.decision import Decision
 from mooring.decide.locality import measure
-from mooring.decide.tiers import TIER_SCORES, Scores, tier_scores
+from mooring.decide.tiers import TIER_SCORES, Scores, tier_groups
 from mooring.decide.volumes import VolumeView
 
 _TIER_NAMES: Final[dict[float, str]] = {
@@ -108,7 +108,7 @@ def _nodes(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:
     near = decision.near
     # A score does not tell the tier: half of a rack's is a zone's, and so may be the mean over several volumes.
     tiers = [
-        tier_scores(view.usable, view.location.precision, cluster.topology)
+        Scores((tier_groups(view.usable, view.location.precision, cluster.topology),))
         for view in decision.counting
         if view.location.precision is not None
     ]

@@ -1,6 +1,5 @@
 """How near is near: the tiers between a node and a volume's replicas, and the scores they give."""
 
-from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -11,29 +10,34 @@ from mooring.cluster.topology import Level, Topology
 TIER_SCORES: Final[dict[Level, int]] = {Level.HOST: 100, Level.RACK: 50, Level.ZONE: 25, Level.REGION: 10}
 
 
+#: A score and nodes that have it.
+Group = tuple[float, AbstractSet[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """A score from 0 to 100 for every node, as groups of nodes rather than as a list as long as the cluster.
 
     Attributes:
-        groups: scores and the nodes that have them, nearest first; the first group that holds a node decides, so that
-            the sets of whole zones and regions can be used as the index keeps them.
+        volumes: for each volume its groups, nearest first; the first that holds a node decides, so that the sets of
+            whole zones and regions are used as the index keeps them. A node's score is the mean over the volumes.
     """
 
-    groups: tuple[tuple[float, AbstractSet[str]], ...] = ()
+    volumes: tuple[tuple[Group, ...], ...] = ()
 
     def of(self, node: str) -> float:
         """The score of a node; one that is in no group has 0."""
-        return next((score for score, nodes in self.groups if node in nodes), 0.0)
+        found = [next((score for score, nodes in groups if node in nodes), 0.0) for groups in self.volumes]
+        return sum(found) / len(found) if found else 0.0
 
 
 NO_SCORES: Final = Scores()
 
 
-def tier_scores(
+def tier_groups(
     replicas: AbstractSet[str], precision: Level, topology: Topology, *, halved: AbstractSet[str] = frozenset()
-) -> Scores:
-    """Score every node by the nearest level that it shares with a replica.
+) -> tuple[Group, ...]:
+    """Group the nodes by the nearest level that each shares with a replica.
 
     Args:
         replicas: the nodes that hold usable data, or those of the area in which it lies.
@@ -41,26 +45,9 @@ def tier_scores(
         topology: the places of nodes.
         halved: nodes that get half, because their own storage is down (STORK: StorageDown).
     """
-    levels = [level for level in Level if level >= precision]
-    groups: list[tuple[float, AbstractSet[str]]] = [
-        (TIER_SCORES[level], replicas if level is Level.HOST else topology.mates(replicas, level)) for level in levels
-    ]
-    if halved:
-        halves = [(score / 2, nodes & halved) for score, nodes in groups]
-        groups = halves + [(score, nodes - halved) for score, nodes in groups]
-    return Scores(tuple(groups))
-
-
-def mean(parts: Sequence[Scores]) -> Scores:
-    """The mean over the volumes of a rule."""
-    if len(parts) <= 1:
-        return parts[0] if parts else NO_SCORES
-    nodes = frozenset[str]().union(*(members for part in parts for _, members in part.groups))
-    return _grouped((sum(part.of(node) for part in parts) / len(parts), node) for node in nodes)
-
-
-def _grouped(scored: Iterable[tuple[float, str]]) -> Scores:
-    groups: dict[float, set[str]] = {}
-    for score, node in scored:
-        groups.setdefault(score, set()).add(node)
-    return Scores(tuple(sorted(groups.items(), reverse=True)))
+    groups: list[Group] = [(TIER_SCORES[Level.HOST], replicas)] if precision is Level.HOST else []
+    for level in (Level.RACK, Level.ZONE, Level.REGION):
+        if level >= precision:
+            groups += [(TIER_SCORES[level], mates) for mates in topology.mates(replicas, level)]
+    halves = [(score / 2, nodes & halved) for score, nodes in groups] if halved else []
+    return (*halves, *groups)

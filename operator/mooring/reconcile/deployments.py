@@ -150,17 +150,26 @@ class DeploymentReconciler:
         if planned.action is Action.NOTHING:
             return planned
         affinity = planned.affinity
+        policy = decision.rule.policy if decision.rule else None
+        moving = policy if planned.moves else None
+        if moving is not None:
+            self._brakes.begin(moving, deployment.key, now=time.monotonic())
         try:
             memory.generation = await self._writer.apply_affinity(deployment, affinity)
         except FieldConflictError as error:
+            if moving is not None:
+                self._brakes.abandon(deployment.key)
             _log.info("left to its owner", deployment=deployment.key, error=str(error))
             if affinity is not None:
                 memory.refused = (deployment.metadata.generation, fingerprint(affinity))
             return _owned_by_other()
+        except Exception:
+            if moving is not None:
+                self._brakes.abandon(deployment.key)
+            raise
         memory.written = fingerprint(affinity) if affinity is not None else ""
-        policy = decision.rule.policy if decision.rule else None
-        if planned.moves and policy is not None:
-            self._brakes.moved(policy, deployment.key, now=time.monotonic())
+        if moving is not None:
+            self._brakes.written(deployment.key, memory.generation)
         what = "node affinity written" if affinity is not None else "node affinity released"
         _log.info(
             what, deployment=deployment.key, rule=decision.rule.name if decision.rule else "", moves=planned.moves

@@ -41,6 +41,8 @@ class PolicyLifecycle:
     async def stop(self) -> None:
         """Stop kopf and wait for its thread, but not for long: it is a daemon thread and holds nothing."""
         self._stop.set()
+        if self._loop is None:
+            return  # never started
         await asyncio.to_thread(self._thread.join, 2.0)
 
     def _run(self) -> None:

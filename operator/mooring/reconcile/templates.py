@@ -104,13 +104,26 @@ def plan(
     return _write_when_allowed(deployment, decision, cluster, wanted, own, localities)
 
 
-def restarts_nothing(deployment: Deployment) -> bool:
+def restarts_nothing(deployment: Deployment, localities: Sequence[Locality] = ()) -> bool:
     """Whether changing the template now restarts no pod that would have stayed.
 
-    So it is with no pods yet, with none wanted, while paused, and while somebody else's rollout is under way.
+    So it is with no pods yet (a status that says so while pods were measured is late), with none wanted, while paused,
+    and while somebody else's rollout is under way.
     """
     status = deployment.status
-    return deployment.spec.paused or status.replicas == 0 or status.replicas > status.updated_replicas
+    empty = status.replicas == 0 and not localities
+    return deployment.spec.paused or empty or status.replicas > status.updated_replicas
+
+
+def _has_pods_in_play(deployment: Deployment, localities: Sequence[Locality]) -> bool:
+    """Whether a pod may hold a volume elsewhere while the template that is written now makes another one near it.
+
+    A Deployment that was just created has such a pod soon, even if none is seen yet: its controller may have taken the
+    template before our write reached it (seen: 4 of 10), and the two pods would wait for each other for ever.
+    """
+    if deployment.spec.paused or (deployment.spec.replicas == 0 and deployment.status.replicas == 0):
+        return False
+    return not localities or any(locality.reason is not VolumeLocalReason.ALL_LOCAL for locality in localities)
 
 
 def _wanted(decision: Decision, cluster: Cluster) -> NodeAffinity | None:
@@ -169,7 +182,9 @@ def _write_when_allowed(
     write = Plan(
         action=Action.WRITE, reason=Reason.APPLIED, message="node affinity was written to the template", affinity=wanted
     )
-    if restarts_nothing(deployment):
+    if restarts_nothing(deployment, localities) and not (
+        _has_pods_in_play(deployment, localities) and _may_block(deployment, decision, cluster)
+    ):
         return write
     if own is not None and any(locality.reason is VolumeLocalReason.NOT_SCHEDULED for locality in localities):
         return write  # our own terms, made for another place, keep a pod waiting

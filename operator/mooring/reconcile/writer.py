@@ -135,6 +135,9 @@ class Writer:
         try:
             await self._api.send("POST", f"/api/v1/namespaces/{meta.namespace}/events", body=body)
         except ApiError as error:
+            # Said already this second, or in a namespace that goes away, where nobody will read it.
+            if error.reason == "AlreadyExists" or "NamespaceTerminating" in error.causes:
+                return
             _log.warning("event not recorded", object=regarding.key, reason=reason, error=str(error))
 
     async def _apply(self, path: str, body: Mapping[str, Any], *, force: bool = False) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The HTTP server: thin handlers over the extender, health and metrics."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,8 +17,20 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 #: SIGTERM to the end: requests under way are answered, then connections are closed.
 DRAIN_SECONDS: Final = 4.0
 
+_DRAIN_POLL_SECONDS: Final = 0.02
+
 _log = structlog.get_logger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _UnderWay:
+    """How many calls of the extender have begun and are not answered yet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_UNDER_WAY: Final = web.AppKey("under-way", _UnderWay)
 
 
 class Readiness(NamedTuple):
@@ -30,9 +43,10 @@ class Readiness(NamedTuple):
 def create_app(extender: Extender, metrics: Metrics, *, readiness: Callable[[], Readiness]) -> web.Application:
     """Put the handlers behind their paths."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.router.add_post("/scheduler/filter", _verb(extender.filter))
-    app.router.add_post("/scheduler/prioritize", _verb(extender.prioritize))
-    app.router.add_post("/scheduler/preempt", _verb(extender.preempt))
+    under_way = app[_UNDER_WAY] = _UnderWay()
+    app.router.add_post("/scheduler/filter", _verb(extender.filter, under_way))
+    app.router.add_post("/scheduler/prioritize", _verb(extender.prioritize, under_way))
+    app.router.add_post("/scheduler/preempt", _verb(extender.preempt, under_way))
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(readiness))
     app.router.add_get("/metrics", _metrics(metrics))
@@ -40,15 +54,29 @@ def create_app(extender: Extender, metrics: Metrics, *, readiness: Callable[[], 
 
 
 async def serve(app: web.Application, *, host: str, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
-    """Start to listen; the runner's `cleanup` drains and stops.
+    """Start to listen; `drain` ends it.
 
     Raises:
         OSError: the address is taken or not ours.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS / 2, handle_signals=False)
     await runner.setup()
     await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
     return runner
+
+
+async def drain(runner: web.AppRunner) -> None:
+    """Stop to listen, answer what is under way, and close all connections.
+
+    aiohttp's own cleanup drops what still comes in of a request's body, so the bodies are waited for before it.
+    """
+    for site in list(runner.sites):
+        await site.stop()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DRAIN_SECONDS / 2
+    while runner.app[_UNDER_WAY].count and loop.time() < deadline:
+        await asyncio.sleep(_DRAIN_POLL_SECONDS)
+    await runner.cleanup()
 
 
 def tls_context(*, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
@@ -66,13 +94,16 @@ def tls_context(*, certificate: Path, key: Path, client_ca: Path | None) -> ssl.
     return context
 
 
-def _verb(answer: Callable[[bytes], bytes]) -> _Handler:
+def _verb(answer: Callable[[bytes], bytes], under_way: _UnderWay) -> _Handler:
     async def handle(request: web.Request) -> web.Response:
+        under_way.count += 1
         try:
             body = answer(await request.read())
         except MalformedRequestError as error:
             _log.warning("malformed request", path=request.path, reason=str(error))
             return web.Response(status=400, text=f"{error}\n")
+        finally:
+            under_way.count -= 1
         return web.Response(body=body, content_type="application/json")
 
     return handle

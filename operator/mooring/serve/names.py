@@ -47,6 +47,7 @@ class NameList:
             and text.count(b'"') == 2 * (commas + bool(text))
             and array.startswith(b'["')
             and b"\\" not in text
+            and text.isascii()
         ):
             return cls(text)
         names = _DECODER.decode(array)

@@ -1,9 +1,10 @@
 """Scores on the wire."""
 
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Final
 
-from mooring.decide.tiers import Scores
+from mooring.decide.tiers import Group, Scores
 from mooring.serve.names import NameList
 
 #: What stands between one node's name and the next, by the first one's score.
@@ -19,27 +20,48 @@ def wire_score(score: float) -> int:
 def encode_priorities(names: NameList, scores: Scores, *, cluster_size: int) -> bytes:
     """Answer prioritize: every name with its score, in order.
 
-    Names and what stands between them are interleaved and joined once; only nodes that differ from the widest group's
-    score are looked up in a table. At 5,000 nodes this takes half the time of encoding an object for each (measured).
+    Names and what stands between them are interleaved and joined once: at 5,000 nodes this takes half the time of
+    encoding an object for each (measured).
 
     Args:
         names: the candidates.
         scores: what the decision says of them.
-        cluster_size: the number of nodes; a group as large as that is everybody's score.
+        cluster_size: the number of nodes; groups as large as that are everybody's score.
     """
-    groups = list(scores.groups)
-    rest = 0
-    if groups and len(groups[-1][1]) == cluster_size:
-        rest = wire_score(groups.pop()[0])
-    if not groups:
-        return b"[" + names.wrapped(b'{"Host":', b',"Score":%d}' % rest) + b"]"
-    table: dict[str, str] = {}
-    for score, nodes in reversed(groups):  # outer groups first: nearer ones overwrite them
-        table.update(dict.fromkeys(nodes, _BETWEEN[wire_score(score)]))
-    candidates = names.to_list()
+    candidates = names.to_list() if scores.volumes else []
     if not candidates:
-        return b"[]"
+        return b"[" + names.wrapped(b'{"Host":', b',"Score":0}') + b"]"
     parts = [""] * (2 * len(candidates))
     parts[::2] = candidates
-    parts[1::2] = map(table.get, candidates, repeat(_BETWEEN[rest]))
+    if len(scores.volumes) == 1:
+        table, rest = _table(scores.volumes[0], cluster_size)
+        parts[1::2] = map(table.get, candidates, repeat(rest))
+    else:
+        parts[1::2] = _means(candidates, scores)
     return (_BEFORE + "".join(parts).removesuffix(',{"Host":"') + "]").encode()
+
+
+def _table(groups: Sequence[Group], cluster_size: int) -> tuple[dict[str, str], str]:
+    """What follows each node's name, and what follows the names that are not listed."""
+    inner = list(groups)
+    rest = 0.0
+    outermost = inner[-1][0] if inner else rest
+    # The places of one level do not overlap, so that together they may be the whole cluster.
+    if sum(len(nodes) for score, nodes in groups if score == outermost) == cluster_size:
+        rest = outermost
+        inner = [group for group in groups if group[0] != outermost]
+    table: dict[str, str] = {}
+    for score, nodes in reversed(inner):  # outer groups first: nearer ones overwrite them
+        table.update(dict.fromkeys(nodes, _BETWEEN[wire_score(score)]))
+    return table, _BETWEEN[wire_score(rest)]
+
+
+def _means(candidates: Iterable[str], scores: Scores) -> list[str]:
+    tables: list[dict[str, float]] = []
+    for groups in scores.volumes:
+        table: dict[str, float] = {}
+        for score, nodes in reversed(groups):
+            table.update(dict.fromkeys(nodes, score))
+        tables.append(table)
+    count = len(tables)
+    return [_BETWEEN[wire_score(sum(table.get(name, 0.0) for table in tables) / count)] for name in candidates]

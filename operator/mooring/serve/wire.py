@@ -130,13 +130,17 @@ def encode_filter(request: Request, kept: NameList, refused: Iterable[tuple[str,
         kept: the nodes that stay.
         refused: reasons, and the nodes that each refuses.
     """
-    reasons = b",".join(names.wrapped(b"", b":" + msgspec.json.encode(reason)) for reason, names in refused)
+    parts = [b'{"Nodes":null,"NodeNames":', kept.json()]
     if request.objects is not None:
         items = b",".join(bytes(request.objects[name]) for name in kept.to_list())
-        nodes = b'"Nodes":{"metadata":{},"items":[' + items + b']},"NodeNames":null'
-    else:
-        nodes = b'"Nodes":null,"NodeNames":' + kept.json()
-    return b"{" + nodes + b',"FailedNodes":{},"FailedAndUnresolvableNodes":{' + reasons + b'},"Error":""}'
+        parts = [b'{"Nodes":{"metadata":{},"items":[', items, b']},"NodeNames":null']
+    parts.append(b',"FailedNodes":{},"FailedAndUnresolvableNodes":{')
+    for reason, names in refused:
+        parts += [names.wrapped(b"", b":" + msgspec.json.encode(reason)), b","]
+    if parts[-1] == b",":
+        parts.pop()
+    parts.append(b'},"Error":""}')
+    return b"".join(parts)
 
 
 def encode_preemption(victims: Mapping[str, msgspec.Raw]) -> bytes:

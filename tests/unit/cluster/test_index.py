@@ -115,7 +115,9 @@ def _lookups(cluster: Cluster) -> dict[str, Any]:
             for value in ("x", "y", "z")
         },
         "within": {(level, place): set(topology.within(level, place)) for level, place in places if place},
-        "mates": {(name, level): set(topology.mates([name], level)) for name in nodes for level in Level},
+        "mates": {
+            (name, level): [set(mates) for mates in topology.mates([name], level)] for name in nodes for level in Level
+        },
         "pods_of_claim": {name: set(cluster.pods_of_claim(f"shop/{name}")) for name in _CLAIMS},
         "pods_of_deployment": {name: set(cluster.pods_of_deployment(f"shop/{name}")) for name in ("web", "db")},
         "deployments_of_claim": {name: set(cluster.deployments_of_claim(f"shop/{name}")) for name in _CLAIMS},

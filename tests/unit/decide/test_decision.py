@@ -18,6 +18,7 @@ from tests.unit.builders import (
     csi_node,
     data,
     decision_on,
+    eligible,
     in_zones,
     need,
     node,
@@ -48,7 +49,7 @@ def _scores(decision: Decision) -> list[float]:
 
 
 def _eligible(decision: Decision) -> str:
-    return " ".join(decision.eligible(_NAMES))
+    return " ".join(eligible(decision, _NAMES))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_driver_that_registers_nowhere_refuses_nobody() -> None:
     registered = decision_on(pod("web", "c1"), _NODES, _REGISTERED[:2], data("c1"), soft())
 
     assert _eligible(unregistered) == "a1 a2 a3 b1"
-    assert registered.eligible([*_NAMES, "newcomer"]) == ["a1", "a2", "newcomer"]
+    assert eligible(registered, [*_NAMES, "newcomer"]) == ["a1", "a2", "newcomer"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_a_soft_rule_has_no_obstacle(objects: Sequence[Any]) -> None:
     decision = decision_on(pod("web", "c1", "c2"), _NODES, soft(), data("c1", on_hosts("a1")), *objects)
 
     assert decision.obstacle is None
-    assert "a3" in decision.eligible(_NAMES)
+    assert "a3" in eligible(decision, _NAMES)
 
 
 def test_an_area_is_near_as_long_as_any_of_it_works() -> None:
@@ -306,7 +307,7 @@ def test_eligible_nodes_keep_their_order() -> None:
     """Kube-scheduler's order is its own business; names that nobody knows are refused by a strict rule."""
     decision = decision_on(pod("web", "c1"), _NODES, data("c1", on_hosts("a1", "b1")), strict())
 
-    assert decision.eligible(["b1", "ghost", "a1"]) == ["b1", "a1"]
+    assert eligible(decision, ["b1", "ghost", "a1"]) == ["b1", "a1"]
 
 
 def test_near_is_measured_whatever_the_rules_strictness() -> None:

@@ -75,7 +75,7 @@ def _no_node_passes_away_from_data(world: World) -> None:
     decision = _decide(world, cluster)
     rule = decision.rule
     assert rule is None or rule.strict
-    for name in decision.eligible(cluster.nodes):
+    for name in builders.eligible(decision, cluster.nodes):
         for view in decision.counting:
             held = _holders(world, view.claim)
             usable = {holder for holder in held if _works(world, cluster, view.claim, holder)}
@@ -94,7 +94,7 @@ def test_strict_lets_every_node_with_the_data_pass(world: World) -> None:
     key = _key(decision)
     values = {world.nodes[holder].labels.get(key) for holder in _holders(world, decision.counting[0].claim)}
 
-    assert set(decision.eligible(world.nodes)) == {
+    assert set(builders.eligible(decision, world.nodes)) == {
         name for name, node in world.nodes.items() if node.labels.get(key, "") in values
     }
 
@@ -106,7 +106,7 @@ def test_unknown_places_constrain_nothing(world: World) -> None:
     cluster = world.cluster
     decision = _decide(world, cluster)
     if not decision.counting:
-        assert decision.eligible(cluster.nodes) == list(cluster.nodes)
+        assert builders.eligible(decision, cluster.nodes) == list(cluster.nodes)
         assert {decision.scores.of(name) for name in cluster.nodes} == {0}
         assert node_affinity(decision, cluster.topology) is None
     assume(decision.rule is not None)
@@ -116,7 +116,7 @@ def test_unknown_places_constrain_nothing(world: World) -> None:
     with_unknown = decide(subject_of_pod(pod), cluster, Locator(cluster))
     assume(with_unknown.rule == decision.rule)
 
-    assert with_unknown.eligible(cluster.nodes) == decision.eligible(cluster.nodes)
+    assert builders.eligible(with_unknown, cluster.nodes) == builders.eligible(decision, cluster.nodes)
     assert [with_unknown.scores.of(name) for name in cluster.nodes] == [
         decision.scores.of(name) for name in cluster.nodes
     ]
@@ -129,7 +129,7 @@ def test_filter_affinity_and_explanation_agree(world: World) -> None:
     """With all storage online, required terms select exactly the nodes that pass, and the explanation says so."""
     cluster = world.cluster
     decision = _decide(world, cluster)
-    eligible = decision.eligible(sorted(cluster.nodes))
+    eligible = builders.eligible(decision, sorted(cluster.nodes))
     affinity = node_affinity(decision, cluster.topology)
     explained = {entry["name"]: entry for entry in explain(decision, cluster)["nodes"]}
 

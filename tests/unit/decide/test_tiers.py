@@ -6,7 +6,7 @@ import pytest
 from tests.unit.builders import RACK, REGION, ZONE
 
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.tiers import NO_SCORES, Scores, mean, tier_scores
+from mooring.decide.tiers import NO_SCORES, Group, Scores, tier_groups
 
 _NODES = {
     "a1": {REGION: "r", ZONE: "a", RACK: "x"},
@@ -28,7 +28,8 @@ def _topology() -> Topology:
     return topology
 
 
-def _scored(scores: Scores) -> dict[str, float]:
+def _scored(*volumes: tuple[Group, ...]) -> dict[str, float]:
+    scores = Scores(volumes)
     return {name: score for name in _NODES if (score := scores.of(name))}
 
 
@@ -51,13 +52,13 @@ def _scored(scores: Scores) -> dict[str, float]:
 )
 def test_the_nearest_shared_level_decides(replicas: str, precision: Level, scores: Mapping[str, float]) -> None:
     """Node 100, rack 50, zone 25, region 10, and nothing beyond."""
-    assert _scored(tier_scores(frozenset(replicas.split()), precision, _topology())) == scores
+    assert _scored(tier_groups(frozenset(replicas.split()), precision, _topology())) == scores
 
 
 def test_a_node_whose_own_storage_is_down_gets_half() -> None:
     """At whatever tier it is; where it would have nothing it keeps nothing."""
     halved = frozenset({"a2", "a3", "b1", "far"})
-    scores = tier_scores(frozenset({"a1"}), Level.HOST, _topology(), halved=halved)
+    scores = tier_groups(frozenset({"a1"}), Level.HOST, _topology(), halved=halved)
 
     assert _scored(scores) == {"a1": 100, "a2": 25, "a3": 12.5, "a4": 25, "b1": 5, "b2": 10, "b3": 10}
 
@@ -65,9 +66,9 @@ def test_a_node_whose_own_storage_is_down_gets_half() -> None:
 def test_the_mean_is_over_all_volumes() -> None:
     """A node that is near to one of two volumes has half of its score from it."""
     topology = _topology()
-    first, second = (tier_scores(frozenset({name}), Level.HOST, topology) for name in ("a1", "far"))
+    first, second = (tier_groups(frozenset({name}), Level.HOST, topology) for name in ("a1", "far"))
 
-    assert _scored(mean([first, second])) == {
+    assert _scored(first, second) == {
         "a1": 50,
         "a2": 25,
         "a3": 12.5,
@@ -77,13 +78,11 @@ def test_the_mean_is_over_all_volumes() -> None:
         "b3": 5,
         "far": 50,
     }
-    assert _scored(mean([first])) == _scored(first)
-    assert _scored(mean([first, NO_SCORES])) == {name: score / 2 for name, score in _scored(first).items()}
-    assert mean([]) == NO_SCORES
+    assert _scored(first, ()) == {name: score / 2 for name, score in _scored(first).items()}
 
 
 def test_a_node_in_no_group_has_nothing() -> None:
     """Nodes that nobody knows score 0, and so does everybody where nothing is preferred."""
-    assert Scores(((100, frozenset({"n1"})), (50, frozenset({"n1", "n2"})))).of("n2") == 50
-    assert Scores(((100, frozenset({"n1"})),)).of("ghost") == 0
+    assert Scores((((100, frozenset({"n1"})), (50, frozenset({"n1", "n2"}))),)).of("n2") == 50
+    assert Scores((((100, frozenset({"n1"})),),)).of("ghost") == 0
     assert NO_SCORES.of("n1") == 0

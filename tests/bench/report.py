@@ -1,0 +1,121 @@
+"""What the benchmark found, for people and as JSON."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from tests.bench.coldstart import ColdStart, Size
+from tests.bench.latency import Row
+from tests.bench.load import Summary
+
+_REFERENCES: Final = ("Go, json", "Go, sonic")
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it was measured."""
+
+    cpu: str
+    cores: int
+    system: str
+    python: str
+    go: str
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """Everything that was measured."""
+
+    machine: Machine
+    idle: list[Row] = []
+    churn: list[Row] = []
+    churn_rates: dict[str, float] = {}
+    cold_start_size: Size | None = None
+    cold_starts: list[ColdStart] = []
+
+
+def machine(binary: Path) -> Machine:
+    """Ask this machine; the Go version is the one that built the reference."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return Machine(
+        cpu=models[0] if models else platform.machine(),
+        cores=len(models) or 1,
+        system=f"{platform.system()} {platform.release()}",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        go=_go_version(binary),
+    )
+
+
+def _go_version(binary: Path) -> str:
+    try:
+        said = subprocess.run(["go", "version", str(binary)], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    except FileNotFoundError:
+        return "unknown: no go command on PATH"
+    return said.rpartition(":")[2].strip() or "unknown"
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the tables."""
+    where = report.machine
+    console.print(f"{where.cpu}, {where.cores} cores, {where.system}; {where.python}, {where.go}\n")
+    if report.idle:
+        console.print("Extender calls while nothing happens; p50 / p99 in ms, calls a second")
+        console.print(_latency_table(report.idle))
+    if report.churn:
+        rates = ", ".join(f"{rate:.0f}/s at {nodes} nodes" for nodes, rate in report.churn_rates.items())
+        console.print(f"\nExtender calls while the API server tells of changes, {rates}")
+        console.print(_latency_table(report.churn))
+    if report.cold_start_size and report.cold_starts:
+        size = report.cold_start_size
+        console.print(f"\nCold start: {size.nodes:,} nodes, {size.claims:,} volumes and claims, {size.pods:,} pods")
+        console.print(_cold_start_table(report.cold_starts))
+
+
+def _latency_table(rows: Sequence[Row]) -> Table:
+    names = list(rows[0].summaries)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("verb", "sent", "nodes", "conn."):
+        table.add_column(heading, justify="right" if heading in {"nodes", "conn."} else "left")
+    for name in (*names, *(f"mooring : {name}" for name in _REFERENCES)):
+        table.add_column(name, justify="right")
+    for row in rows:
+        cell = row.cell
+        form = "objects" if cell.whole else "names"
+        figures = [_figures(row.summaries[name]) for name in names]
+        ratios = [f"{row.ratio(name):.2f}" for name in _REFERENCES]
+        table.add_row(cell.verb, form, f"{cell.nodes:,}", str(cell.connections), *figures, *ratios)
+    return table
+
+
+def _figures(summary: Summary) -> str:
+    return f"{summary.p50:.2f} / {summary.p99:.2f}, {summary.per_second:,.0f}"
+
+
+def _cold_start_table(starts: Sequence[ColdStart]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    rows: list[tuple[str, list[float], str]] = [
+        ("ready", [start.ready_seconds for start in starts], "s"),
+        ("CPU until ready", [start.ready_cpu_seconds for start in starts], "s"),
+        ("peak memory until ready", [start.ready_peak_mib for start in starts], "MiB"),
+        ("nothing left to do", [start.settled_seconds for start in starts], "s"),
+        ("CPU until then", [start.settled_cpu_seconds for start in starts], "s"),
+        ("peak memory until then", [start.settled_peak_mib for start in starts], "MiB"),
+        ("memory then", [start.settled_mib for start in starts], "MiB"),
+    ]
+    table.add_column("")
+    for number in range(len(starts)):
+        table.add_column(f"start {number + 1}", justify="right")
+    table.add_column("")
+    for name, values, unit in rows:
+        table.add_row(name, *(f"{value:.1f}" for value in values), unit)
+    return table
+
+
+def save(report: Report, path: Path) -> None:
+    """Write everything as JSON."""
+    found: Any = msgspec.to_builtins(report)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

@@ -1,0 +1,282 @@
+"""What is done to a template and what is said of it, as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import pytest
+from tests.unit import builders
+from tests.unit.builders import on_hosts
+
+from mooring.api.annotations import AFFINITY_HASH
+from mooring.api.conditions import PlacementAppliedReason as Reason
+from mooring.api.conditions import VolumeLocalReason
+from mooring.cluster.records import Deployment, to_json
+from mooring.cluster.resources import from_manifest
+from mooring.decide.affinity import fingerprint, node_affinity
+from mooring.decide.decision import decide
+from mooring.decide.locality import Locality
+from mooring.decide.subject import subject_of_template
+from mooring.locate.locator import Locator
+from mooring.reconcile.templates import Action, Plan, max_unavailable, own_affinity, plan, restarts_nothing
+
+_RUNNING: Final = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+_ROLLING: Final = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 1}
+_EMPTY: Final[Mapping[str, Any]] = {}
+_RECREATE: Final = {"type": "Recreate"}
+_SURGE: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}}
+_USERS: Final = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": {}}]}}
+_USERS_REQUIRED: Final = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": builders.HOSTNAME, "operator": "Exists"}]}]
+        }
+    }
+}
+
+_AWAY: Final = (Locality(VolumeLocalReason.NOT_LOCAL, "far"),)
+_NEAR: Final = (Locality(VolumeLocalReason.ALL_LOCAL, "near"),)
+_WAITING: Final = (Locality(VolumeLocalReason.NOT_SCHEDULED, "waits"),)
+
+
+def deployment(
+    *,
+    status: Mapping[str, Any] = _RUNNING,
+    affinity: Mapping[str, Any] | None = None,
+    mark: str = "",
+    **spec: Any,
+) -> Deployment:
+    """A Deployment with one claim, which runs with one pod unless said otherwise."""
+    template = {
+        "metadata": {"annotations": {AFFINITY_HASH: mark} if mark else {}},
+        "spec": {
+            "volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}],
+            "containers": [{"name": "main", "resources": {"requests": {"cpu": "1"}}}],
+            **({"affinity": dict(affinity)} if affinity else {}),
+        },
+    }
+    manifest = {
+        "metadata": {"name": "web", "namespace": builders.NAMESPACE, "generation": 1},
+        "spec": {"replicas": 1, "strategy": _RECREATE, "template": template, **spec},
+        "status": dict(status),
+    }
+    parsed = from_manifest("Deployment", manifest)
+    assert isinstance(parsed, Deployment)
+    return parsed
+
+
+def marked(made: Deployment, affinity: Any) -> Deployment:
+    """The same Deployment with Mooring's own affinity in its template."""
+    template = to_json(made)["spec"]["template"]
+    template["metadata"] = {"annotations": {AFFINITY_HASH: fingerprint(affinity)}}
+    template["spec"]["affinity"] = {"nodeAffinity": to_json(affinity)}
+    record = msgspec.convert(template, type(made.spec.template))
+    return msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, template=record))
+
+
+def planned(
+    made: Deployment,
+    *policies: Any,
+    localities: Sequence[Locality] = _AWAY,
+    stripped: bool = False,
+    modes: Sequence[str] = ("ReadWriteOnce",),
+    room: str = "4",
+    own_at: str = "",
+) -> Plan:
+    """Plan in a cluster of two nodes with the data on n1; `own_at` puts our terms for another place there first."""
+    volume = {
+        "metadata": {"name": "pv-c"},
+        "spec": {
+            "accessModes": list(modes),
+            "csi": {"driver": builders.DRIVER, "volumeHandle": "c"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [on_hosts("n1")]}},
+        },
+    }
+    nodes = [builders.node("n1", allocatable={"cpu": room, "memory": "8Gi", "pods": "9"}), builders.node("n2")]
+    cluster = builders.cluster_of(
+        *nodes, from_manifest("PersistentVolume", volume), builders.claim("c", "pv-c"), *policies
+    )
+    locator = Locator(cluster)
+    if own_at:
+        decision = decide(subject_of_template(made), cluster, locator)
+        wanted = node_affinity(decision, cluster.topology)
+        assert wanted is not None
+        text = msgspec.json.encode(to_json(wanted)).replace(b"n1", own_at.encode())
+        made = marked(made, msgspec.json.decode(text, type=type(wanted)))
+    decision = decide(subject_of_template(made), cluster, locator)
+    return plan(made, decision, cluster, localities=localities, stripped=stripped)
+
+
+def reconcile(**spec: Any) -> Any:
+    """A policy that moves what runs."""
+    return builders.policy("p", updateMode="Reconcile", **spec)
+
+
+def initial(**spec: Any) -> Any:
+    """A policy that restarts nothing."""
+    return builders.policy("p", **spec)
+
+
+STRICT: Final = {"whenUnsatisfiable": "DoNotSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("made", "policy", "options", "action", "reason", "moves"),
+    [
+        # Reconcile moves, where that helps and cannot block.
+        (deployment(), reconcile(), {}, Action.WRITE, Reason.APPLIED, True),
+        (deployment(), reconcile(**STRICT), {}, Action.WRITE, Reason.APPLIED, True),
+        (deployment(), reconcile(), {"localities": _NEAR}, Action.NOTHING, Reason.DEFERRED, False),
+        (deployment(), reconcile(), {"localities": ()}, Action.NOTHING, Reason.DEFERRED, False),
+        (deployment(), reconcile(), {"room": "500m"}, Action.NOTHING, Reason.DEFERRED, False),
+        (deployment(strategy=_SURGE), reconcile(), {}, Action.NOTHING, Reason.WOULD_BLOCK_ON_ATTACH, False),
+        (deployment(strategy={}), reconcile(), {}, Action.NOTHING, Reason.WOULD_BLOCK_ON_ATTACH, False),
+        (deployment(strategy=_SURGE), reconcile(), {"modes": ["ReadWriteMany"]}, Action.WRITE, Reason.APPLIED, True),
+        # Initial writes where nothing restarts.
+        (deployment(), initial(), {}, Action.NOTHING, Reason.DEFERRED, False),
+        (deployment(status=_EMPTY), initial(), {"localities": ()}, Action.WRITE, Reason.APPLIED, False),
+        (deployment(status=_EMPTY), initial(), {"localities": _NEAR}, Action.NOTHING, Reason.DEFERRED, False),
+        (deployment(replicas=0, status=_EMPTY), initial(), {"localities": ()}, Action.WRITE, Reason.APPLIED, False),
+        (deployment(paused=True), initial(), {}, Action.WRITE, Reason.APPLIED, False),
+        (deployment(status=_ROLLING), initial(), {}, Action.WRITE, Reason.APPLIED, False),
+        # Nor where two pods would wait for each other: at the start, and in a rollout with a pod that is away.
+        (
+            deployment(strategy=_SURGE, status=_EMPTY),
+            initial(),
+            {"localities": ()},
+            Action.NOTHING,
+            Reason.DEFERRED,
+            False,
+        ),
+        (deployment(strategy=_SURGE, status=_ROLLING), initial(), {}, Action.NOTHING, Reason.DEFERRED, False),
+        (
+            deployment(strategy=_SURGE, status=_ROLLING),
+            initial(),
+            {"localities": _NEAR},
+            Action.WRITE,
+            Reason.APPLIED,
+            False,
+        ),
+        (
+            deployment(strategy=_SURGE, replicas=0, status=_EMPTY),
+            initial(),
+            {"localities": ()},
+            Action.WRITE,
+            Reason.APPLIED,
+            False,
+        ),
+        # Audit reports.
+        (deployment(), builders.policy("p", updateMode="Audit"), {}, Action.NOTHING, Reason.AUDIT_ONLY, False),
+        # The user's own list, and terms that somebody took out.
+        (deployment(affinity=_USERS), reconcile(), {}, Action.NOTHING, Reason.FIELD_OWNED_BY_OTHER, False),
+        (deployment(affinity=_USERS), reconcile(**STRICT), {}, Action.WRITE, Reason.APPLIED, True),
+        (deployment(affinity=_USERS_REQUIRED), reconcile(), {}, Action.WRITE, Reason.APPLIED, True),
+        (
+            deployment(affinity=_USERS_REQUIRED),
+            reconcile(**STRICT),
+            {},
+            Action.NOTHING,
+            Reason.FIELD_OWNED_BY_OTHER,
+            False,
+        ),
+        (deployment(), reconcile(), {"stripped": True}, Action.NOTHING, Reason.FIELD_OWNED_BY_OTHER, False),
+        # Our own terms: right, for another place, and for another place and in the way.
+        (deployment(), reconcile(), {"own_at": "n1"}, Action.NOTHING, Reason.APPLIED, False),
+        (deployment(), reconcile(), {"own_at": "n2"}, Action.WRITE, Reason.APPLIED, True),
+        (deployment(), initial(), {"own_at": "n2"}, Action.NOTHING, Reason.DEFERRED, False),
+        (
+            deployment(),
+            initial(**STRICT),
+            {"own_at": "n2", "localities": _WAITING},
+            Action.WRITE,
+            Reason.APPLIED,
+            False,
+        ),
+    ],
+)
+def test_what_is_done(
+    made: Deployment, policy: Any, options: dict[str, Any], action: Action, reason: Reason, moves: bool
+) -> None:
+    """Each row is a Deployment, a policy and what is known, and what follows from them."""
+    result = planned(made, policy, **options)
+
+    assert (result.action, result.reason, result.moves) == (action, reason, moves)
+    assert (result.affinity is not None) is (action is Action.WRITE)
+
+
+def test_only_time_brings_room() -> None:
+    """What waits for room is looked at again; what waits for a person is not."""
+    assert planned(deployment(), reconcile(), room="500m").retry
+    assert not planned(deployment(strategy=_SURGE), reconcile()).retry
+
+
+@pytest.mark.parametrize(
+    ("made", "action", "reason"),
+    [
+        (deployment(), Action.NOTHING, Reason.RELEASE_PENDING),
+        (deployment(status=_ROLLING), Action.RELEASE, None),
+        (deployment(replicas=0, status=_EMPTY), Action.RELEASE, None),
+        (deployment(paused=True), Action.RELEASE, None),
+    ],
+)
+def test_what_is_released(made: Deployment, action: Action, reason: Reason | None) -> None:
+    """Without a policy our terms go, where that restarts nothing."""
+    ours = planned(made, initial(**STRICT)).affinity or node_affinity_of(made)
+
+    result = planned(marked(made, ours))
+
+    assert (result.action, result.reason) == (action, reason)
+
+
+def node_affinity_of(made: Deployment) -> Any:
+    """The affinity that the strict policy would write if it might."""
+    result = planned(
+        msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, paused=True)), initial(**STRICT)
+    )
+    assert result.affinity is not None
+    return result.affinity
+
+
+def test_nothing_to_say_without_a_rule() -> None:
+    """A Deployment that no policy selects gets no condition."""
+    assert planned(deployment()) == Plan(reason=None)
+
+
+def test_own_terms_are_known_by_their_hash() -> None:
+    """Whoever owns the fields now: what has our hash is ours, and nothing else, not even beside it."""
+    ours = node_affinity_of(deployment())
+    both = marked(deployment(), ours)
+    with_users = to_json(both)["spec"]["template"]["spec"]["affinity"]["nodeAffinity"] | _USERS["nodeAffinity"]
+
+    assert own_affinity(both) == ours
+    assert own_affinity(deployment(affinity={"nodeAffinity": with_users}, mark=fingerprint(ours))) == ours
+    assert own_affinity(deployment(affinity={"nodeAffinity": to_json(ours)})) is None
+    assert own_affinity(deployment(affinity=_USERS, mark=fingerprint(ours))) is None
+    assert own_affinity(deployment(mark=fingerprint(ours))) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "replicas", "count"),
+    [
+        (0, 3, 0),
+        (2, 3, 2),
+        ("25%", 3, 0),
+        ("25%", 4, 1),
+        ("50%", 3, 1),
+        ("100%", 3, 3),
+        ("nonsense", 3, 0),
+        (None, 1, 0),
+    ],
+)
+def test_max_unavailable_is_rounded_down(value: int | str | None, replicas: int, count: int) -> None:
+    """As the Deployment controller does; the default is a quarter."""
+    strategy = {"type": "RollingUpdate"} | ({} if value is None else {"rollingUpdate": {"maxUnavailable": value}})
+
+    assert max_unavailable(deployment(strategy=strategy, replicas=replicas)) == count
+
+
+def test_what_restarts_nothing() -> None:
+    """A Deployment that runs is the only one that a change of its template restarts."""
+    assert not restarts_nothing(deployment())
+    for free in (deployment(status=_EMPTY), deployment(paused=True), deployment(status=_ROLLING)):
+        assert restarts_nothing(free)

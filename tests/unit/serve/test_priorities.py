@@ -1,0 +1,71 @@
+"""Scores on the wire are those of the decision, however they are put there."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.builders import RACK, REGION, ZONE
+
+from mooring.cluster.topology import Level, Topology
+from mooring.decide.tiers import Scores, tier_groups
+from mooring.serve.names import NameList
+from mooring.serve.priorities import encode_priorities, wire_score
+
+_NODES = [f"node-{number}" for number in range(12)]
+_SOME = st.frozensets(st.sampled_from(_NODES))
+_LABELS = st.fixed_dictionaries({}, optional={key: st.sampled_from(["1", "2"]) for key in (REGION, ZONE, RACK)})
+_VOLUMES = st.lists(st.tuples(_SOME, st.sampled_from(Level), _SOME), max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("score", "wire"),
+    [
+        (0, 0),
+        (0.1, 1),
+        (4, 1),
+        (5, 1),
+        (10, 1),
+        (14.9, 1),
+        (15, 2),
+        (25, 3),
+        (50, 5),
+        (75, 8),
+        (94.9, 9),
+        (95, 10),
+        (100, 10),
+    ],
+)
+def test_a_tenth_rounded_half_up(score: float, wire: int) -> None:
+    """Any locality is worth at least 1, and none is worth 0."""
+    assert wire_score(score) == wire
+
+
+@given(
+    names=st.lists(st.sampled_from(_NODES), unique=True),
+    labels=st.lists(_LABELS, min_size=len(_NODES), max_size=len(_NODES)),
+    volumes=_VOLUMES,
+)
+def test_every_candidate_gets_its_score(
+    names: list[str],
+    labels: list[dict[str, str]],
+    volumes: list[tuple[frozenset[str], Level, frozenset[str]]],
+) -> None:
+    """Candidates come in order, each with the score that the decision gives it, whatever the places of the nodes."""
+    topology = Topology()
+    for name, theirs in zip(_NODES, labels, strict=True):
+        topology.put(name, theirs)
+    scores = Scores(tuple(tier_groups(replicas, level, topology, halved=halved) for replicas, level, halved in volumes))
+
+    answer = json.loads(encode_priorities(NameList.of(names), scores, cluster_size=len(_NODES)))
+
+    assert answer == [{"Host": name, "Score": wire_score(scores.of(name))} for name in names]
+
+
+def test_a_node_that_is_not_known_yet_scores_nothing_where_others_do() -> None:
+    """Its place is not known either."""
+    scores = Scores((((100.0, frozenset({"node-1"})),),))
+
+    answer = json.loads(encode_priorities(NameList.of(["node-1", "new"]), scores, cluster_size=2))
+
+    assert answer == [{"Host": "node-1", "Score": 10}, {"Host": "new", "Score": 0}]
