@@ -44,4 +44,6 @@ def configure(*, level: LogLevel, form: LogFormat) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    # kopf logs each retry as an error; the reflectors say the same of the same API server, once.
+    logging.getLogger("kopf").setLevel(logging.CRITICAL)
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)

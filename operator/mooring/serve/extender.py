@@ -13,6 +13,7 @@ from mooring.api.annotations import PREFER_LOCAL_NODE_ONLY
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
 from mooring.decide.decision import Decision, NodeTest, decide
+from mooring.decide.rule import resolve
 from mooring.decide.subject import subject_of_pod
 from mooring.decide.tiers import NO_SCORES
 from mooring.locate.locator import Locator
@@ -83,14 +84,23 @@ class Extender:
     def _decide(self, pod: Pod) -> tuple[Decision | None, Sequence[NodeTest]]:
         """Decide, or say why not: then a pod that asks to be local or not to run gets no node, others get all."""
         if not self._is_ready():
-            return None, _if_strict(pod, _NOT_READY)
+            return None, self._if_strict(pod, _NOT_READY)
         try:
             decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         except Exception:  # noqa: BLE001 - whatever it is, the pod must not run away from its data because of it
             # An error here would make kube-scheduler skip the extender (`ignorable`), strict pods included.
             _log.exception("no decision", pod=pod.key)
-            return None, _if_strict(pod, _FAILED)
+            return None, self._if_strict(pod, _FAILED)
         return decision, decision.tests
+
+    def _if_strict(self, pod: Pod, test: NodeTest) -> Sequence[NodeTest]:
+        """Refuse every node to a pod that must not run away from its data, as far as its rule is known."""
+        try:
+            rule = resolve(subject_of_pod(pod), self._cluster).rule
+            strict = rule is not None and rule.strict and rule.acts
+        except Exception:  # noqa: BLE001 - what went wrong is logged already; the pod's own words are left
+            strict = PREFER_LOCAL_NODE_ONLY.read(pod.annotations).value
+        return (test,) if strict else ()
 
     def _report(self, verb: str, pod: Pod, decision: Decision | None, started: float, **counts: int) -> None:
         seconds = time.perf_counter() - started
@@ -109,10 +119,6 @@ def split(names: NameList, tests: Sequence[NodeTest]) -> tuple[NameList, list[tu
         if len(failing):
             refused.append((test, failing))
     return kept, refused
-
-
-def _if_strict(pod: Pod, test: NodeTest) -> Sequence[NodeTest]:
-    return (test,) if PREFER_LOCAL_NODE_ONLY.read(pod.annotations).value else ()
 
 
 def _outcome(decision: Decision | None) -> str:

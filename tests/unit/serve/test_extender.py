@@ -45,11 +45,15 @@ def body(*, annotations: dict[str, str] | None = None, scheduler: str = "stork")
     return json.dumps({"Pod": {"metadata": metadata, "spec": spec}, "NodeNames": _NODES}).encode()
 
 
-@pytest.mark.parametrize(("annotations", "kept"), [(_STRICT, []), ({}, _NODES)], ids=["strict", "soft"])
+@pytest.mark.parametrize(
+    ("annotations", "policies", "kept"),
+    [(_STRICT, [], []), ({}, [builders.strict()], []), ({}, [builders.soft()], _NODES), ({}, [], _NODES)],
+    ids=["strict by annotation", "strict by policy", "soft by policy", "soft"],
+)
 @pytest.mark.parametrize("why", ["not ready", "broken"])
-def test_no_decision_is_an_answer(why: str, annotations: dict[str, str], kept: list[str]) -> None:
+def test_no_decision_is_an_answer(why: str, annotations: dict[str, str], policies: list[Any], kept: list[str]) -> None:
     """A strict pod gets no node and the reason, any other pod all of them: never an error, which would be skipped."""
-    cluster = cluster_with()
+    cluster = cluster_with(*policies)
     locator = BrokenLocator(cluster) if why == "broken" else Locator(cluster)
     extender = Extender(cluster, locator, Metrics(), is_ready=lambda: why == "broken")
 
