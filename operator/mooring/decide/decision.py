@@ -6,8 +6,9 @@ its answer, so that they can never disagree.
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
@@ -18,8 +19,7 @@ from mooring.decide.volumes import REFUSING_STATES, VolumeState, VolumeView, vie
 from mooring.locate.locator import Locator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeTest:
+class NodeTest(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a node must pass.
 
     Attributes:
@@ -43,8 +43,7 @@ class Obstacle(StrEnum):
     OFFLINE = "ReplicasOffline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What Mooring thinks of a pod now. It uses the index's own sets: render it at once, and do not keep it.
 
     Attributes:

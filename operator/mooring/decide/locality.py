@@ -1,7 +1,8 @@
 """The measured fact: does a pod run near its data?"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from mooring.api.conditions import Condition, ObjectCondition, VolumeLocalReason
 from mooring.decide.decision import Decision, some
@@ -14,8 +15,7 @@ _UNDECIDED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Locality:
+class Locality(msgspec.Struct, frozen=True):
     """What was measured, and the sentence for it."""
 
     reason: VolumeLocalReason

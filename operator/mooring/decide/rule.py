@@ -6,8 +6,10 @@ merged. All of it follows from manifests alone, never from timestamps, so that a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
+
+import msgspec
 
 from mooring.api.annotations import DISABLE_HYPERCONVERGENCE, IGNORE, OPT_IN_SCHEDULERS, PREFER_LOCAL_NODE_ONLY
 from mooring.api.labels import HOSTNAME
@@ -16,6 +18,9 @@ from mooring.api.selectors import VolumeSelector
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import PersistentVolumeClaim
 from mooring.decide.subject import Subject
+
+#: Building a pydantic model takes longer than deciding about a volume; an empty selector is always the same.
+_ALL_VOLUMES: Final = VolumeSelector()
 
 
 class Origin(StrEnum):
@@ -26,8 +31,7 @@ class Origin(StrEnum):
     SCHEDULER = "scheduler"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for a pod.
 
     Attributes:
@@ -41,7 +45,7 @@ class Rule:
     policy: Policy | None = None
     strict: bool = False
     topology_key: str = HOSTNAME
-    volumes: VolumeSelector = field(default_factory=VolumeSelector)
+    volumes: VolumeSelector = _ALL_VOLUMES
     update_mode: UpdateMode = UpdateMode.INITIAL
     scored: bool = True
 
@@ -56,8 +60,7 @@ class Rule:
         return self.update_mode is not UpdateMode.AUDIT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to "which rule holds?".
 
     Attributes:
@@ -94,7 +97,7 @@ def resolve(subject: Subject, cluster: Cluster) -> Resolution:
         return Resolution(why_none=ignored_by, candidates=candidates, opted_out=True)
     resolution = _resolve(subject, candidates)
     unreadable = _unreadable_opt_outs(subject, cluster)
-    return replace(resolution, problems=unreadable + resolution.problems) if unreadable else resolution
+    return msgspec.structs.replace(resolution, problems=unreadable + resolution.problems) if unreadable else resolution
 
 
 def _resolve(subject: Subject, candidates: tuple[Policy, ...]) -> Resolution:
@@ -123,7 +126,7 @@ def selects(policy: Policy, subject: Subject, cluster: Cluster) -> bool:
 def selects_claim(chosen: VolumeSelector, claim: PersistentVolumeClaim | None, cluster: Cluster) -> bool:
     """Whether a volume selector chooses a claim; the driver is the volume's, or the storage class's before that."""
     if claim is None:
-        return chosen == VolumeSelector()
+        return chosen == _ALL_VOLUMES
     class_name = claim.spec.storage_class_name
     volume = cluster.volume(claim.spec.volume_name)
     storage_class = cluster.storage_class(class_name or "")

@@ -1,16 +1,16 @@
 """What is decided about: a pod, or the pod that a workload's template would make."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mooring.cluster.records import Deployment, Pod, PodSpec
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A pod as far as its placement is concerned.
 
     Attributes:

@@ -1,8 +1,9 @@
 """How near is near: the tiers between a node and a volume's replicas, and the scores they give."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mooring.cluster.topology import Level, Topology
 
@@ -14,8 +15,7 @@ TIER_SCORES: Final[dict[Level, int]] = {Level.HOST: 100, Level.RACK: 50, Level.Z
 Group = tuple[float, AbstractSet[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(msgspec.Struct, frozen=True):
     """A score from 0 to 100 for every node, as groups of nodes rather than as a list as long as the cluster.
 
     Attributes:

@@ -1,9 +1,10 @@
 """What a rule makes of each volume of a pod: whether it counts, where its data lies, and which nodes are near it."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
@@ -27,8 +28,7 @@ class VolumeState(StrEnum):
     LOCATED = "Located"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeView:
+class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
     """One claim of the pod, seen through its rule.
 
     Attributes:

@@ -1,13 +1,13 @@
 """The answer to "where does this volume's data lie?"."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mooring.cluster.topology import Level
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True):
     """Where a volume's data lies, and who says so.
 
     Attributes:

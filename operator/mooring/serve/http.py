@@ -17,6 +17,7 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 #: SIGTERM to the end: requests under way are answered, then connections are closed.
 DRAIN_SECONDS: Final = 4.0
 
+_JSON: Final = {"Content-Type": "application/json"}
 _DRAIN_POLL_SECONDS: Final = 0.02
 
 _log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ def _verb(answer: Callable[[bytes], bytes], under_way: _UnderWay) -> _Handler:
             return web.Response(status=400, text=f"{error}\n")
         finally:
             under_way.count -= 1
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=body, headers=_JSON)
 
     return handle
 
