@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ class DemoError(Exception):
 def demo() -> None:
     """Watch a policy bring MySQL to the node that holds its volume, on a control plane made for the occasion."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended cleans up as Ctrl-C does
     try:
         with _sandbox() as sandbox, _operator(sandbox):
             _Demo(sandbox, console).tell()
@@ -60,7 +62,8 @@ def _sandbox() -> Iterator[Sandbox]:
     try:
         yield sandbox
     finally:
-        sandbox.down()
+        with _uninterrupted():
+            sandbox.down()
 
 
 @contextlib.contextmanager
@@ -78,8 +81,20 @@ def _operator(sandbox: Sandbox) -> Iterator[None]:
                 log.seek(0)
                 raise DemoError(f"the operator ended with {process.returncode}:\n{log.read()}")
         finally:
-            process.terminate()
-            process.wait(timeout=10)
+            with _uninterrupted():
+                process.terminate()
+                process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Finish cleaning up although Ctrl-C is pressed again."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class _Demo:
