@@ -38,8 +38,8 @@ class Controller:
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._queue: Final = WorkQueue()
-        pods = PodReconciler(cluster, locator, writer, ledger, on_policy=self.policy_changed)
-        deployments = DeploymentReconciler(cluster, locator, writer, ledger, on_policy=self.policy_changed)
+        pods = PodReconciler(cluster, locator, writer, ledger)
+        deployments = DeploymentReconciler(cluster, locator, writer, ledger)
         policies = PolicyReconciler(cluster, writer, ledger)
         self._turns: Final[dict[str, _Turn]] = {
             "Pod": pods.reconcile,
@@ -47,6 +47,7 @@ class Controller:
             "Policy": policies.reconcile,
             "Sweep": self._sweep,
         }
+        ledger.listen(self.policy_changed)
         self._topology_version = -1
         self._yielded = time.monotonic()
 

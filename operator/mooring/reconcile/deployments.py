@@ -1,7 +1,6 @@
 """Reconciling a Deployment: the affinity in its template, its conditions, and its place in a policy's status."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,20 +61,11 @@ class _Memory:
 class DeploymentReconciler:
     """Brings one Deployment at a time up to date."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        locator: Locator,
-        writer: Writer,
-        ledger: Ledger,
-        *,
-        on_policy: Callable[[str], None],
-    ) -> None:
+    def __init__(self, cluster: Cluster, locator: Locator, writer: Writer, ledger: Ledger) -> None:
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._writer: Final = writer
         self._ledger: Final = ledger
-        self._on_policy: Final = on_policy
         self._brakes: Final = Brakes(cluster)
         self._memories: Final[dict[str, _Memory]] = {}
 
@@ -88,7 +78,7 @@ class DeploymentReconciler:
         deployment = self._cluster.deployments.get(key)
         if deployment is None:
             self._memories.pop(key, None)
-            self._note(key, "", None)
+            self._ledger.record_workload(f"Deployment/{key}", "", None)
             return None
         memory = self._memories.get(key)
         if memory is None or memory.uid != deployment.metadata.uid:
@@ -188,7 +178,7 @@ class DeploymentReconciler:
             conditions.append(_placement_condition(planned))
         policy = _policy_of(decision)
         attention = _attention(deployment, planned, summary) if decision.rule is not None else None
-        self._note(deployment.key, policy.key if policy else "", attention)
+        self._ledger.record_workload(f"Deployment/{deployment.key}", policy.key if policy else "", attention)
         if not differs(conditions, our_conditions(deployment.status.conditions)):
             return
         await self._writer.apply_deployment_conditions(deployment, conditions)
@@ -199,10 +189,6 @@ class DeploymentReconciler:
         await self._writer.record_event(
             deployment, kind="Deployment", api_version="apps/v1", reason=reason, message=message, warning=warning
         )
-
-    def _note(self, key: str, policy: str, attention: WorkloadAttention | None) -> None:
-        for changed in self._ledger.record_workload(f"Deployment/{key}", policy, attention):
-            self._on_policy(changed)
 
 
 def _owned_by_other() -> Plan:

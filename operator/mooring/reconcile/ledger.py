@@ -4,7 +4,7 @@ The counts are kept as verdicts come in, so that a policy's status never costs a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -49,14 +49,19 @@ class Ledger:
     """The verdicts on all pods and workloads, and their sums."""
 
     def __init__(self) -> None:
+        self._listeners: Final[list[Callable[[str], None]]] = []
         self._pods: Final[dict[str, Mapping[str, Standing]]] = {}
         self._pods_by_locality: Final[dict[str, Standing]] = {}
         self._counts: Final[defaultdict[str, Counter[Standing]]] = defaultdict(Counter)
         self._workloads: Final[dict[str, tuple[str, WorkloadAttention]]] = {}
         self._attention: Final[defaultdict[str, dict[str, WorkloadAttention]]] = defaultdict(dict)
 
-    def record_pod(self, pod: str, verdict: Mapping[str, Standing], locality: Standing | None) -> set[str]:
-        """Replace a pod's verdict; returns the keys of the policies whose counts changed."""
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the key of each policy whose counts or list changed."""
+        self._listeners.append(listener)
+
+    def record_pod(self, pod: str, verdict: Mapping[str, Standing], locality: Standing | None) -> None:
+        """Replace a pod's verdict."""
         old = self._pods.pop(pod, {})
         if verdict:
             self._pods[pod] = verdict
@@ -70,21 +75,21 @@ class Ledger:
                 self._counts[policy][old[policy]] -= 1
             if policy in verdict:
                 self._counts[policy][verdict[policy]] += 1
-        return changed
+        self._tell(changed)
 
-    def record_workload(self, key: str, policy: str, attention: WorkloadAttention | None) -> set[str]:
-        """Replace what is noted of a workload; returns the keys of the policies whose lists changed."""
+    def record_workload(self, key: str, policy: str, attention: WorkloadAttention | None) -> None:
+        """Replace what is noted of a workload."""
         old = self._workloads.pop(key, None)
         new = (policy, attention) if attention is not None and policy else None
         if new is not None:
             self._workloads[key] = new
         if old == new:
-            return set()
+            return
         if old is not None:
             self._attention[old[0]].pop(key, None)
         if new is not None:
             self._attention[new[0]][key] = new[1]
-        return {side[0] for side in (old, new) if side is not None}
+        self._tell({side[0] for side in (old, new) if side is not None})
 
     def counts(self, policy: str) -> PodCounts:
         """A policy's pods, by how they stand."""
@@ -106,3 +111,8 @@ class Ledger:
         """All pods under a rule, by how they stand."""
         counted = Counter(self._pods_by_locality.values())
         return {place: counted[place] for place in (Standing.LOCAL, Standing.REMOTE, Standing.UNKNOWN)}
+
+    def _tell(self, policies: Iterable[str]) -> None:
+        for policy in policies:
+            for listener in self._listeners:
+                listener(policy)

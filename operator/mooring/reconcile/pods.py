@@ -1,6 +1,5 @@
 """Reconciling a pod: its `VolumeLocal` condition, its events, and how it counts for policies."""
 
-from collections.abc import Callable
 from typing import Final
 
 from mooring.api.conditions import Condition, ObjectCondition, VolumeLocalReason
@@ -20,20 +19,11 @@ _AWAY: Final = frozenset({VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_
 class PodReconciler:
     """Measures one pod at a time and says so on it."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        locator: Locator,
-        writer: Writer,
-        ledger: Ledger,
-        *,
-        on_policy: Callable[[str], None],
-    ) -> None:
+    def __init__(self, cluster: Cluster, locator: Locator, writer: Writer, ledger: Ledger) -> None:
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._writer: Final = writer
         self._ledger: Final = ledger
-        self._on_policy: Final = on_policy
         self._complaints: Final[dict[str, tuple[str, ...]]] = {}
 
     async def reconcile(self, key: str) -> float | None:
@@ -44,13 +34,13 @@ class PodReconciler:
         """
         pod = self._cluster.pods.get(key)
         if pod is None or pod.finished or pod.of_daemon_set or not pod.claims:
-            self._tell(self._ledger.record_pod(key, {}, None))
+            self._ledger.record_pod(key, {}, None)
             self._complaints.pop(key, None)
             return None
         decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         locality = measure(decision, pod.spec.node_name) if decision.rule and decision.selected else None
         verdict = standings(decision, locality)
-        self._tell(self._ledger.record_pod(key, verdict, standing(locality) if locality else None))
+        self._ledger.record_pod(key, verdict, standing(locality) if locality else None)
         if pod.metadata.deletion_timestamp is None:
             await self._write_condition(pod, locality)
             await self._complain(pod, decision.resolution.problems)
@@ -80,10 +70,6 @@ class PodReconciler:
         await self._writer.record_event(
             pod, kind="Pod", api_version="v1", reason=reason, message=message, warning=warning
         )
-
-    def _tell(self, policies: set[str]) -> None:
-        for policy in policies:
-            self._on_policy(policy)
 
 
 def our_conditions(conditions: tuple[records.Condition, ...]) -> list[records.Condition]:

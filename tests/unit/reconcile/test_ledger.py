@@ -26,11 +26,14 @@ def test_counts_are_those_of_the_last_verdicts(
 ) -> None:
     """Whatever was said before, each pod counts as it was judged last, and only changes are announced."""
     ledger = Ledger()
+    changed: set[str] = set()
+    ledger.listen(changed.add)
     pods: dict[str, dict[str, Standing]] = {}
     places: dict[str, Standing | None] = {}
     for pod, verdict, place in steps:
         before = {policy: ledger.counts(policy) for policy in _POLICIES}
-        changed = ledger.record_pod(pod, verdict, place)
+        changed.clear()
+        ledger.record_pod(pod, verdict, place)
         pods[pod], places[pod] = verdict, place
         after = {policy: ledger.counts(policy) for policy in _POLICIES}
         assert changed == {policy for policy in _POLICIES if before[policy] != after[policy]}
@@ -48,16 +51,21 @@ def test_counts_are_those_of_the_last_verdicts(
 def test_workloads_are_sorted_and_move_between_policies() -> None:
     """A workload is on one policy's list; both policies hear of a change, and of no change nobody does."""
     ledger = Ledger()
+    heard: list[str] = []
+    ledger.listen(heard.append)
     one, two = attention("one"), attention("two")
 
-    assert ledger.record_workload("Deployment/shop/two", "a", two) == {"a"}
-    assert ledger.record_workload("Deployment/shop/one", "a", one) == {"a"}
-    assert ledger.record_workload("Deployment/shop/one", "a", one) == set()
+    ledger.record_workload("Deployment/shop/two", "a", two)
+    ledger.record_workload("Deployment/shop/one", "a", one)
+    ledger.record_workload("Deployment/shop/one", "a", one)
+    assert heard == ["a", "a"]
     assert ledger.attention("a") == [one, two]
-    assert ledger.record_workload("Deployment/shop/one", "b", one) == {"a", "b"}
+    ledger.record_workload("Deployment/shop/one", "b", one)
+    assert sorted(heard[2:]) == ["a", "b"]
     assert ledger.attention("a") == [two]
     assert ledger.attention("b") == [one]
-    assert ledger.record_workload("Deployment/shop/one", "", None) == {"b"}
+    ledger.record_workload("Deployment/shop/one", "", None)
+    assert heard[4:] == ["b"]
     assert ledger.attention("b") == []
 
 
