@@ -11,7 +11,7 @@ from mooring.api.policy import Policy
 from mooring.api.status import WorkloadAttention
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Deployment, NodeAffinity
-from mooring.decide.affinity import fingerprint, node_affinity
+from mooring.decide.affinity import fingerprint
 from mooring.decide.decision import Decision, decide
 from mooring.decide.locality import Locality, measure, summarize
 from mooring.decide.rule import Origin
@@ -20,7 +20,7 @@ from mooring.locate.locator import Locator
 from mooring.reconcile.brakes import Brakes
 from mooring.reconcile.ledger import Ledger
 from mooring.reconcile.pods import differs, our_conditions
-from mooring.reconcile.templates import Action, Plan, own_affinity, plan
+from mooring.reconcile.templates import Action, Plan, is_foreign, own_affinity, plan, wanted_affinity
 from mooring.reconcile.writer import FieldConflictError, Writer
 
 _log = structlog.get_logger(__name__)
@@ -48,13 +48,15 @@ class _Memory:
     Attributes:
         uid: of the Deployment that is remembered; another one of that name starts anew.
         generation: the generation that our last write made; anything older in the index is stale.
-        written: the hash of what was written last.
+        written: the hash of our terms that were in the template last.
+        present: whether terms of ours are in it now.
         refused: (generation, hash) of a write that another manager's fields refused.
     """
 
     uid: str
     generation: int = 0
     written: str = ""
+    present: bool = False
     refused: tuple[int, str] = field(default=(0, ""))
 
 
@@ -80,16 +82,15 @@ class DeploymentReconciler:
             self._memories.pop(key, None)
             self._ledger.record_workload(f"Deployment/{key}", "", None)
             return None
-        memory = self._memories.get(key)
-        if memory is None or memory.uid != deployment.metadata.uid:
-            memory = self._memories[key] = _Memory(uid=deployment.metadata.uid)
-        if deployment.metadata.generation < memory.generation:
-            return None  # our own write has not come back yet; it will
         if deployment.metadata.controller is not None or deployment.metadata.deletion_timestamp is not None:
             return None  # whoever owns it writes its template
         decision = decide(subject_of_template(deployment), self._cluster, self._locator)
+        wanted = wanted_affinity(decision, self._cluster)
+        memory = self._memory_of(deployment, wanted)
+        if deployment.metadata.generation < memory.generation:
+            return None  # our own write has not come back yet; it will
         localities = self._measure(key)
-        planned = self._plan(deployment, decision, localities, memory)
+        planned = self._plan(deployment, decision, localities, memory, stripped=_was_stripped(memory, wanted))
         planned = await self._carry_out(deployment, planned, decision, memory)
         await self._report(deployment, decision, planned, localities)
         return RETRY_SECONDS if planned.retry else None
@@ -105,9 +106,32 @@ class DeploymentReconciler:
                 localities.append(measure(decision, pod.spec.node_name))
         return localities
 
-    def _plan(self, deployment: Deployment, decision: Decision, localities: list[Locality], memory: _Memory) -> Plan:
-        wanted = node_affinity(decision, self._cluster.topology)
-        stripped = wanted is not None and self._was_stripped(deployment, fingerprint(wanted), memory)
+    def _memory_of(self, deployment: Deployment, wanted: NodeAffinity | None) -> _Memory:
+        """What is remembered of a Deployment; of one that is new to this process, what its condition tells.
+
+        A condition that says that terms were written, over a template that has none, tells that they were taken out.
+        """
+        own = own_affinity(deployment)
+        memory = self._memories.get(deployment.key)
+        if memory is None or memory.uid != deployment.metadata.uid:
+            memory = self._memories[deployment.key] = _Memory(uid=deployment.metadata.uid)
+            told = _condition(deployment, ObjectCondition.PLACEMENT_APPLIED) in _ONCE_WRITTEN
+            if told and wanted is not None and not is_foreign(deployment, wanted, own):
+                memory.written = fingerprint(wanted)
+        if own is not None and deployment.metadata.generation >= memory.generation:
+            memory.written = fingerprint(own)
+        memory.present = own is not None
+        return memory
+
+    def _plan(
+        self,
+        deployment: Deployment,
+        decision: Decision,
+        localities: list[Locality],
+        memory: _Memory,
+        *,
+        stripped: bool,
+    ) -> Plan:
         planned = plan(deployment, decision, self._cluster, localities=localities, stripped=stripped)
         if planned.affinity is not None and memory.refused == (
             deployment.metadata.generation,
@@ -120,21 +144,6 @@ class DeploymentReconciler:
             if held:
                 return Plan(reason=PlacementAppliedReason.DEFERRED, message=held, retry=True)
         return planned
-
-    def _was_stripped(self, deployment: Deployment, wanted: str, memory: _Memory) -> bool:
-        """Whether these terms were in the template before and somebody took them out.
-
-        After a restart the condition is the memory: it says that they were written, and they are not there.
-        """
-        if own_affinity(deployment) is not None:
-            return False
-        if memory.written:
-            return memory.written == wanted
-        told = _condition(deployment, ObjectCondition.PLACEMENT_APPLIED)
-        if told in _ONCE_WRITTEN:
-            memory.written = wanted
-            return True
-        return False
 
     async def _carry_out(self, deployment: Deployment, planned: Plan, decision: Decision, memory: _Memory) -> Plan:
         if planned.action is Action.NOTHING:
@@ -189,6 +198,11 @@ class DeploymentReconciler:
         await self._writer.record_event(
             deployment, kind="Deployment", api_version="apps/v1", reason=reason, message=message, warning=warning
         )
+
+
+def _was_stripped(memory: _Memory, wanted: NodeAffinity | None) -> bool:
+    """Whether the very terms that are wanted were in the template before, and somebody took them out."""
+    return wanted is not None and not memory.present and memory.written == fingerprint(wanted)
 
 
 def _owned_by_other() -> Plan:

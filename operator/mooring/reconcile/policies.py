@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Final
 
-from mooring.api.conditions import Condition, PolicyCondition, PolicyReason, VolumeLocalReason
+from mooring.api.conditions import Condition, ConditionStatus, PolicyCondition, PolicyReason, VolumeLocalReason
 from mooring.api.policy import Placement, Policy
 from mooring.api.status import MAX_WORKLOADS, PodCounts, PolicyStatus, StatusCondition
 from mooring.cluster.index import Cluster
@@ -45,7 +45,7 @@ class PolicyReconciler:
 def _conditions(policy: Policy, counts: PodCounts) -> list[Condition]:
     ready = Condition(
         type=PolicyCondition.READY,
-        status=VolumeLocalReason.ALL_LOCAL.status,
+        status=ConditionStatus.TRUE,
         reason=PolicyReason.IN_FORCE,
         message="the policy is in force",
     )

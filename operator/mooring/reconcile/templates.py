@@ -86,7 +86,7 @@ def plan(
         stripped: whether somebody removed these very terms after they were written; then Mooring backs off.
     """
     own = own_affinity(deployment)
-    wanted = _wanted(decision, cluster)
+    wanted = wanted_affinity(decision, cluster)
     if wanted is None:
         return _without_wish(deployment, decision, own)
     if own == wanted:
@@ -96,7 +96,7 @@ def plan(
             reason=Reason.FIELD_OWNED_BY_OTHER,
             message="another writer removed the node affinity; it is not written again until something changes",
         )
-    if _is_foreign(deployment, wanted, own):
+    if is_foreign(deployment, wanted, own):
         return Plan(
             reason=Reason.FIELD_OWNED_BY_OTHER,
             message="the template has node affinity of its own, which is left alone",
@@ -126,7 +126,8 @@ def _has_pods_in_play(deployment: Deployment, localities: Sequence[Locality]) ->
     return not localities or any(locality.reason is not VolumeLocalReason.ALL_LOCAL for locality in localities)
 
 
-def _wanted(decision: Decision, cluster: Cluster) -> NodeAffinity | None:
+def wanted_affinity(decision: Decision, cluster: Cluster) -> NodeAffinity | None:
+    """The node affinity that a template should carry; None where the scheduler asks Mooring for each pod anyway."""
     rule = decision.rule
     if rule is None or rule.origin is Origin.SCHEDULER:
         return None
@@ -162,7 +163,7 @@ def _why_nothing(decision: Decision) -> tuple[Reason | None, str]:
     return Reason.DEFERRED, "the rule adds nothing to the template"
 
 
-def _is_foreign(deployment: Deployment, wanted: NodeAffinity, own: NodeAffinity | None) -> bool:
+def is_foreign(deployment: Deployment, wanted: NodeAffinity, own: NodeAffinity | None) -> bool:
     """Whether the list that would be written has an owner already."""
     current = deployment.spec.template.spec.node_affinity
     if wanted.required is not None:
@@ -186,7 +187,8 @@ def _write_when_allowed(
         _has_pods_in_play(deployment, localities) and _may_block(deployment, decision, cluster)
     ):
         return write
-    if own is not None and any(locality.reason is VolumeLocalReason.NOT_SCHEDULED for locality in localities):
+    strict = own is not None and own.required is not None
+    if strict and any(locality.reason is VolumeLocalReason.NOT_SCHEDULED for locality in localities):
         return write  # our own terms, made for another place, keep a pod waiting
     if rule is None or rule.update_mode is not UpdateMode.RECONCILE:
         return Plan(reason=Reason.DEFERRED, message="the template gets its node affinity with the next rollout")

@@ -245,6 +245,33 @@ def test_the_users_own_list_is_left_alone(stage: Stage, strict: bool) -> None:
     stays(lambda: stage.affinity_of("shop") == own, seconds=1)
 
 
+def test_a_list_that_the_user_gives_up_is_free(stage: Stage) -> None:
+    """What was left alone because it was the user's is written once it no longer is."""
+    data = drift(stage, "shop", affinity=on_nodes("node-2"))
+    stage.policy("near", **_QUICK)
+    stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "FieldOwnedByOther")
+
+    stage.change_template("shop", {"spec": {"affinity": None}})
+
+    stage.await_on("shop", data)
+    assert written(stage.affinity_of("shop")) == data
+
+
+def test_a_policy_takes_over_from_the_scheduler(stage: Stage) -> None:
+    """Without a policy the scheduler asks for each pod and the template stays as it is; a policy writes it."""
+    stage.volume("shop", "node-1")
+    stage.deployment("shop", "shop", schedulerName="stork")
+    stage.await_on("shop", "node-1")
+    stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "Applied")
+    assert stage.affinity_of("shop") == {}
+    stage.policy("near", **_QUICK)
+
+    stage.move_data("shop", "node-3")
+
+    stage.await_on("shop", "node-3")
+    assert written(stage.affinity_of("shop")) == "node-3"
+
+
 def test_the_other_list_is_free(stage: Stage) -> None:
     """A user's preferences and Mooring's requirement stand side by side."""
     data = drift(stage, "shop", affinity=on_nodes("node-2"))
