@@ -1,6 +1,7 @@
 """What is measured about Mooring itself and about the pods it looks after, for Prometheus."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -41,10 +42,14 @@ class Metrics:
             registry=self.registry,
         )
 
+        # Looking up a label's metric takes a lock each time; these two are looked up with every call.
+        self._latency_of: Final = cache(self._latency.labels)
+        self._decisions_of: Final = cache(self._decisions.labels)
+
     def observe(self, verb: str, outcome: str, seconds: float) -> None:
         """Count one extender call."""
-        self._latency.labels(verb).observe(seconds)
-        self._decisions.labels(verb, outcome).inc()
+        self._latency_of(verb).observe(seconds)
+        self._decisions_of(verb, outcome).inc()
 
     def watch(self, cluster: Cluster, *, localities: Callable[[], Mapping[str, int]]) -> None:
         """Report an index's size, and pods by locality, each time metrics are read."""
