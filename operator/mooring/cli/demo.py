@@ -132,7 +132,7 @@ class _Demo:
         self._wait(lambda: self._deployment()["spec"]["template"]["spec"].get("affinity"), "node affinity")
         affinity = self._deployment()["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
         preferred = affinity["preferredDuringSchedulingIgnoredDuringExecution"][0]
-        self._console.print(f"    node affinity on the Deployment, the first of its terms: {json.dumps(preferred)}")
+        self._console.print(f"    its first term, on the Deployment: {json.dumps(preferred)}", soft_wrap=True)
         self._kubectl("rollout", "status", "deployment/mysql", "-n", _NAMESPACE, "--timeout=60s", timeout=70)
         condition = "--for=condition=mooring.dev/VolumeLocal"
         waited = self._kubectl("wait", condition, "deployment/mysql", "-n", _NAMESPACE, "--timeout=60s", timeout=70)
