@@ -18,6 +18,7 @@ import structlog
 
 from mooring.cluster.connection import ApiError, ApiServer
 from mooring.cluster.index import Cluster
+from mooring.cluster.pace import Pace
 from mooring.cluster.resources import Resource
 
 PAGE_SIZE: Final = 500
@@ -25,8 +26,6 @@ PAGE_SIZE: Final = 500
 WATCH_SECONDS: Final = (240, 480)
 #: Bookmarks come about every minute: nothing for longer means that the connection is dead.
 SILENCE_SECONDS: Final = 150.0
-#: How long the event loop may be held between two yields.
-SLICE_SECONDS: Final = 0.005
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 #: A watch that lasted this long was a good one: the next begins without a pause.
@@ -94,7 +93,7 @@ class Reflector:
         self._pages: Final = msgspec.json.Decoder(_Page)
         self._events: Final = msgspec.json.Decoder(_Event)
         self._versions: Final = msgspec.json.Decoder(_Versioned)
-        self._yielded = time.monotonic()
+        self._pace: Final = Pace()
 
     @property
     def kind(self) -> str:
@@ -158,12 +157,12 @@ class Reflector:
                 _, record = self._read(raw)
                 if record is not None:
                     fresh.append(record)
-                await self._breathe()
+                await self._pace.breathe()
             if not page.metadata.continue_:
                 break
             query["continue"] = page.metadata.continue_
         for _ in self._cluster.replace(self.kind, fresh):
-            await self._breathe()
+            await self._pace.breathe()
         return page.metadata.resource_version
 
     async def _watch(self, version: str) -> str:
@@ -184,7 +183,7 @@ class Reflector:
                 async for line in _lines(response):
                     self.heard = time.monotonic()
                     version = self._take(line) or version
-                    await self._breathe()
+                    await self._pace.breathe()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._report(error)  # what was taken in stays taken in: the next watch resumes here
         return version
@@ -215,12 +214,6 @@ class Reflector:
         except ValueError as error:  # msgspec's errors and an invalid policy's are ValueErrors
             _log.error("object passed over", kind=self.kind, error=str(error))
             return self._versions.decode(raw).metadata.resource_version, None
-
-    async def _breathe(self) -> None:
-        now = time.monotonic()
-        if now - self._yielded > SLICE_SECONDS:
-            await asyncio.sleep(0)
-            self._yielded = time.monotonic()
 
 
 def _version(decoded: Any) -> str:

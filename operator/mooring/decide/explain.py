@@ -112,16 +112,17 @@ def _nodes(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:
         for view in decision.counting
         if view.location.precision is not None
     ]
+    refusals = {name: [test.message for test in decision.refusals(name)] for name in sorted(cluster.nodes)}
     return [
         {
             "name": name,
-            "eligible": not any(decision.refusals(name)),
+            "eligible": not messages,
             "score": decision.scores.of(name),
             "tier": _tier(name, tiers),
             "near": name in near,
-            "refusals": [test.message for test in decision.refusals(name)],
+            "refusals": messages,
         }
-        for name in sorted(cluster.nodes)
+        for name, messages in refusals.items()
     ]
 
 

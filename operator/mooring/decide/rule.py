@@ -92,11 +92,10 @@ def resolve(subject: Subject, cluster: Cluster) -> Resolution:
     if subject.of_daemon_set:
         return Resolution(why_none="the pod is a DaemonSet's: its node is its purpose")
     candidates = tuple(policy for policy in cluster.policies(subject.namespace) if selects(policy, subject, cluster))
-    ignored_by = _ignored_by(subject, cluster)
+    ignored_by, unreadable = _opt_out(subject, cluster)
     if ignored_by:
         return Resolution(why_none=ignored_by, candidates=candidates, opted_out=True)
     resolution = _resolve(subject, candidates)
-    unreadable = _unreadable_opt_outs(subject, cluster)
     return msgspec.structs.replace(resolution, problems=unreadable + resolution.problems) if unreadable else resolution
 
 
@@ -105,7 +104,7 @@ def _resolve(subject: Subject, candidates: tuple[Policy, ...]) -> Resolution:
     if best and best.spec.pod_annotations is PodAnnotations.IGNORE:
         problems = _ignored_annotations(subject, best)
         return _from_policy(best, candidates, problems)
-    return _from_annotations(subject, candidates) or _without_annotations(subject, candidates)
+    return _from_annotations(subject, candidates)
 
 
 def selects(policy: Policy, subject: Subject, cluster: Cluster) -> bool:
@@ -142,19 +141,18 @@ def _selects_namespace(policy: Policy, namespace: str, cluster: Cluster) -> bool
     return selector.matches(record.labels if record else {})
 
 
-def _ignored_by(subject: Subject, cluster: Cluster) -> str:
-    if IGNORE.read(subject.labels).value:
-        return "the pod's label mooring.dev/ignore"
+def _opt_out(subject: Subject, cluster: Cluster) -> tuple[str, tuple[str, ...]]:
+    """Which label opts the pod out, or empty, and what is wrong with such labels."""
+    own = IGNORE.read(subject.labels)
+    if own.value:
+        return "the pod's label mooring.dev/ignore", ()
     namespace = cluster.namespace(subject.namespace)
-    if namespace is not None and IGNORE.read(namespace.labels).value:
-        return "the namespace's label mooring.dev/ignore"
-    return ""
-
-
-def _unreadable_opt_outs(subject: Subject, cluster: Cluster) -> tuple[str, ...]:
-    namespace = cluster.namespace(subject.namespace)
-    of_namespace = IGNORE.read(namespace.labels).problems if namespace is not None else ()
-    return IGNORE.read(subject.labels).problems + tuple(f"namespace label {problem}" for problem in of_namespace)
+    if namespace is None:
+        return "", own.problems
+    inherited = IGNORE.read(namespace.labels)
+    if inherited.value:
+        return "the namespace's label mooring.dev/ignore", ()
+    return "", own.problems + tuple(f"namespace label {problem}" for problem in inherited.problems)
 
 
 def _ignored_annotations(subject: Subject, policy: Policy) -> tuple[str, ...]:
@@ -167,7 +165,7 @@ def _ignored_annotations(subject: Subject, policy: Policy) -> tuple[str, ...]:
     return tuple(f"{spelling}: ignored because {policy.key} says podAnnotations: Ignore" for spelling in given)
 
 
-def _from_annotations(subject: Subject, candidates: Sequence[Policy]) -> Resolution | None:
+def _from_annotations(subject: Subject, candidates: tuple[Policy, ...]) -> Resolution:
     """Read the pod's own words.
 
     STORK honours preferLocalNodeOnly in filter and disableHyperconvergence only in prioritize, so that with both the
@@ -184,37 +182,30 @@ def _from_annotations(subject: Subject, candidates: Sequence[Policy]) -> Resolut
             strict=True,
             scored=not disabled.value,
         )
-        return Resolution(rule=rule, candidates=tuple(candidates), problems=problems)
+        return Resolution(rule=rule, candidates=candidates, problems=problems)
     if disabled.value:
         return Resolution(
             why_none="annotation disableHyperconvergence",
-            candidates=tuple(candidates),
+            candidates=candidates,
             opted_out=True,
             problems=problems,
         )
-    if problems:
-        without = _without_annotations(subject, candidates)
-        return Resolution(
-            rule=without.rule, why_none=without.why_none, candidates=without.candidates, problems=problems
-        )
-    return None
+    return _without_annotations(subject, candidates, problems)
 
 
-def _without_annotations(subject: Subject, candidates: Sequence[Policy]) -> Resolution:
+def _without_annotations(subject: Subject, candidates: tuple[Policy, ...], problems: tuple[str, ...]) -> Resolution:
     if candidates:
-        return _from_policy(candidates[0], candidates, ())
+        return _from_policy(candidates[0], candidates, problems)
     if subject.scheduler_name in OPT_IN_SCHEDULERS:
         rule = Rule(origin=Origin.SCHEDULER, why=f"schedulerName {subject.scheduler_name}")
-        return Resolution(rule=rule)
-    return Resolution(why_none="no policy selects the pod, and it has no annotation")
+        return Resolution(rule=rule, problems=problems)
+    return Resolution(why_none="no policy selects the pod, and it has no annotation", problems=problems)
 
 
-def _from_policy(best: Policy, candidates: Sequence[Policy], problems: tuple[str, ...]) -> Resolution:
+def _from_policy(best: Policy, candidates: tuple[Policy, ...], problems: tuple[str, ...]) -> Resolution:
     spec = best.spec
     if spec.placement is Placement.ANYWHERE:
-        return Resolution(
-            why_none=f"{best.key} says placement: Anywhere", candidates=tuple(candidates), problems=problems
-        )
+        return Resolution(why_none=f"{best.key} says placement: Anywhere", candidates=candidates, problems=problems)
     rule = Rule(
         origin=Origin.POLICY,
         why=_why(best, candidates[1:]),
@@ -224,7 +215,7 @@ def _from_policy(best: Policy, candidates: Sequence[Policy], problems: tuple[str
         volumes=spec.volume_selector,
         update_mode=spec.update_mode,
     )
-    return Resolution(rule=rule, candidates=tuple(candidates), problems=problems)
+    return Resolution(rule=rule, candidates=candidates, problems=problems)
 
 
 def _why(best: Policy, losers: Sequence[Policy]) -> str:

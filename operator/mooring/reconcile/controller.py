@@ -1,7 +1,6 @@
 """From changes in the index to turns of the reconcilers: which object must be looked at when another one changes."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -10,7 +9,7 @@ import structlog
 
 from mooring.cluster.connection import ApiError
 from mooring.cluster.index import Change, Cluster
-from mooring.cluster.reflector import SLICE_SECONDS
+from mooring.cluster.pace import Pace
 from mooring.locate.locator import Locator
 from mooring.reconcile.deployments import DeploymentReconciler
 from mooring.reconcile.ledger import Ledger
@@ -49,7 +48,7 @@ class Controller:
         }
         ledger.listen(self.policy_changed)
         self._topology_version = -1
-        self._yielded = time.monotonic()
+        self._pace: Final = Pace()
 
     async def run(self) -> None:
         """Work until cancelled. The index must be complete: an object that is merely not read yet is not gone."""
@@ -82,13 +81,7 @@ class Controller:
                 self._queue.failed(key)
             else:
                 self._queue.done(key, again_after=again_after)
-            await self._breathe()
-
-    async def _breathe(self) -> None:
-        now = time.monotonic()
-        if now - self._yielded > SLICE_SECONDS:
-            await asyncio.sleep(0)
-            self._yielded = time.monotonic()
+            await self._pace.breathe()
 
     def _changed(self, change: Change) -> None:
         side = change.new if change.new is not None else change.old
@@ -141,7 +134,7 @@ class Controller:
                 found = objects.get(key)
                 if found is not None and found.claims and namespace in {"", found.metadata.namespace}:
                     self._queue.add(Key(kind, key))
-                await self._breathe()
+                await self._pace.breathe()
 
     def _add(self, kind: str, names: Iterable[str]) -> None:
         for name in names:

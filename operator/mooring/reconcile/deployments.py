@@ -18,8 +18,8 @@ from mooring.decide.rule import Origin
 from mooring.decide.subject import subject_of_pod, subject_of_template
 from mooring.locate.locator import Locator
 from mooring.reconcile.brakes import Brakes
+from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger
-from mooring.reconcile.pods import differs, our_conditions
 from mooring.reconcile.templates import Action, Plan, is_foreign, own_affinity, plan, wanted_affinity
 from mooring.reconcile.writer import FieldConflictError, Writer
 
@@ -188,7 +188,7 @@ class DeploymentReconciler:
         policy = _policy_of(decision)
         attention = _attention(deployment, planned, summary) if decision.rule is not None else None
         self._ledger.record_workload(f"Deployment/{deployment.key}", policy.key if policy else "", attention)
-        if not differs(conditions, our_conditions(deployment.status.conditions)):
+        if not differs(conditions, own_conditions(deployment.status.conditions)):
             return
         await self._writer.apply_deployment_conditions(deployment, conditions)
         if planned.reason in _ATTENTION and _condition(deployment, ObjectCondition.PLACEMENT_APPLIED) != planned.reason:

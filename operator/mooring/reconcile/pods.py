@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from mooring.api.conditions import Condition, ObjectCondition, VolumeLocalReason
-from mooring.cluster import records
+from mooring.api.conditions import ObjectCondition, VolumeLocalReason
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
 from mooring.decide.decision import decide
 from mooring.decide.locality import Locality, measure
 from mooring.decide.subject import subject_of_pod
 from mooring.locate.locator import Locator
+from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger, standing, standings
 from mooring.reconcile.writer import Writer
 
@@ -33,7 +33,7 @@ class PodReconciler:
             ApiError: the API server refused a write.
         """
         pod = self._cluster.pods.get(key)
-        if pod is None or pod.finished or pod.of_daemon_set or not pod.claims:
+        if pod is None or pod.finished:
             self._ledger.record_pod(key, {}, None)
             self._complaints.pop(key, None)
             return None
@@ -48,7 +48,7 @@ class PodReconciler:
 
     async def _write_condition(self, pod: Pod, locality: Locality | None) -> None:
         wanted = [locality.condition] if locality else []
-        old = our_conditions(pod.status.conditions)
+        old = own_conditions(pod.status.conditions)
         if not differs(wanted, old):
             return
         await self._writer.apply_pod_conditions(pod, wanted)
@@ -70,14 +70,3 @@ class PodReconciler:
         await self._writer.record_event(
             pod, kind="Pod", api_version="v1", reason=reason, message=message, warning=warning
         )
-
-
-def our_conditions(conditions: tuple[records.Condition, ...]) -> list[records.Condition]:
-    """Mooring's own among an object's conditions."""
-    return [condition for condition in conditions if condition.type in set(ObjectCondition)]
-
-
-def differs(wanted: list[Condition], old: list[records.Condition]) -> bool:
-    """Whether writing these conditions would change anything but a time."""
-    new = {(str(c.type), str(c.status), str(c.reason), c.message) for c in wanted}
-    return new != {(c.type, c.status, c.reason, c.message) for c in old}

@@ -1,12 +1,12 @@
 """Reconciling a policy: its status, from the verdicts on its pods and workloads."""
 
-import datetime as dt
 from typing import Final
 
 from mooring.api.conditions import Condition, ConditionStatus, PolicyCondition, PolicyReason, VolumeLocalReason
 from mooring.api.policy import Placement, Policy
 from mooring.api.status import MAX_WORKLOADS, PodCounts, PolicyStatus, StatusCondition
 from mooring.cluster.index import Cluster
+from mooring.reconcile.conditions import transition_time
 from mooring.reconcile.ledger import Ledger
 from mooring.reconcile.writer import Writer
 
@@ -71,20 +71,14 @@ def _locality(counts: PodCounts) -> tuple[VolumeLocalReason, str]:
 
 
 def _stamped(conditions: list[Condition], policy: Policy) -> tuple[StatusCondition, ...]:
-    known = {condition.type: condition for condition in policy.status.conditions}
-    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    stamped = []
-    for condition in conditions:
-        before = known.get(condition.type)
-        time = before.last_transition_time if before and before.status == condition.status else now
-        stamped.append(
-            StatusCondition(
-                type=condition.type,
-                status=condition.status,
-                observed_generation=policy.generation,
-                last_transition_time=time,
-                reason=condition.reason,
-                message=condition.message,
-            )
+    return tuple(
+        StatusCondition(
+            type=condition.type,
+            status=condition.status,
+            observed_generation=policy.generation,
+            last_transition_time=transition_time(condition, policy.status.conditions),
+            reason=condition.reason,
+            message=condition.message,
         )
-    return tuple(stamped)
+        for condition in conditions
+    )

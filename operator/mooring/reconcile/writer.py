@@ -4,7 +4,6 @@ Nothing is written that is there already: the callers compare first, and server-
 no-op of the API server's.
 """
 
-import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,6 +19,8 @@ from mooring.cluster import records
 from mooring.cluster.connection import ApiError, ApiServer
 from mooring.cluster.records import Deployment, NodeAffinity, Pod, to_json
 from mooring.decide.affinity import fingerprint
+from mooring.reconcile.conditions import now as timestamp
+from mooring.reconcile.conditions import transition_time
 
 _APPLY: Final = "application/apply-patch+yaml"
 _CONFLICT: Final = 409
@@ -110,7 +111,7 @@ class Writer:
     ) -> None:
         """Record a Kubernetes event; one that cannot be recorded is only logged."""
         meta = regarding.metadata
-        now = _now()
+        now = timestamp()
         name = hashlib.sha256(f"{meta.uid}{reason}{message}{now}".encode()).hexdigest()[:16]
         body = {
             "apiVersion": "v1",
@@ -152,7 +153,7 @@ class Writer:
 
 
 def is_gone(error: ApiError) -> bool:
-    """Whether the refusal means that the object no longer exists: 404, or 422 and 409 for another uid."""
+    """Whether the refusal means that the object no longer exists: 404, or 422 from server-side apply."""
     return error.status in _NOT_FOUND
 
 
@@ -170,23 +171,13 @@ def _deployment_path(deployment: Deployment) -> str:
 
 def _stamped(conditions: Sequence[Condition], old: Sequence[records.Condition]) -> list[dict[str, str]]:
     """Conditions on the wire; the transition time stays while the status does."""
-    known = {condition.type: condition for condition in old}
-    result = []
-    for condition in conditions:
-        before = known.get(condition.type)
-        same = before is not None and before.status == condition.status
-        time = before.last_transition_time if same and before is not None else None
-        result.append(
-            {
-                "type": str(condition.type),
-                "status": str(condition.status),
-                "reason": str(condition.reason),
-                "message": condition.message,
-                "lastTransitionTime": time or _now(),
-            }
-        )
-    return result
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [
+        {
+            "type": str(condition.type),
+            "status": str(condition.status),
+            "reason": str(condition.reason),
+            "message": condition.message,
+            "lastTransitionTime": transition_time(condition, old),
+        }
+        for condition in conditions
+    ]
