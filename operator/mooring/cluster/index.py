@@ -12,14 +12,16 @@ from typing import Any, Final, NamedTuple
 from mooring.api.labels import RACK_KEYS
 from mooring.api.policy import Policy
 from mooring.cluster.records import (
+    WORKLOADS,
     CSINode,
-    Deployment,
+    Key,
     Namespace,
     Node,
     PersistentVolume,
     PersistentVolumeClaim,
     Pod,
     StorageClass,
+    Workload,
 )
 from mooring.cluster.resources import RESOURCES
 from mooring.cluster.room import Usage
@@ -27,6 +29,7 @@ from mooring.cluster.storage import Storage
 from mooring.cluster.topology import Topology, discard
 
 _NONE: Final[frozenset[str]] = frozenset()
+_NO_KEYS: Final[frozenset[Key]] = frozenset()
 
 
 class Change(NamedTuple):
@@ -42,6 +45,7 @@ class Cluster:
     """All objects that matter, by kind and key, and what follows from them.
 
     Attributes:
+        read_only: whether nothing in the cluster may be changed but what reports on it: every rule is an Audit then.
         topology: nodes by label and place.
         storage: what CSI drivers say of nodes.
         usage: what the pods on each node ask for.
@@ -49,7 +53,8 @@ class Cluster:
             was computed from those before is stale then.
     """
 
-    def __init__(self, *, rack_labels: Sequence[str] = RACK_KEYS) -> None:
+    def __init__(self, *, rack_labels: Sequence[str] = RACK_KEYS, read_only: bool = False) -> None:
+        self.read_only: Final = read_only
         self.topology: Final = Topology(rack_labels=rack_labels)
         self.storage: Final = Storage()
         self.usage: Final = Usage()
@@ -58,8 +63,8 @@ class Cluster:
         self._listeners: list[Callable[[Change], None]] = []
         self._pods_by_claim: defaultdict[str, set[str]] = defaultdict(set)
         self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
-        self._pods_by_deployment: defaultdict[str, set[str]] = defaultdict(set)
-        self._deployments_by_claim: defaultdict[str, set[str]] = defaultdict(set)
+        self._pods_by_workload: defaultdict[Key, set[str]] = defaultdict(set)
+        self._workloads_by_claim: defaultdict[str, set[Key]] = defaultdict(set)
         self._without_driver: Final[dict[str, tuple[int, AbstractSet[str]]]] = {}
         self._policies: dict[str, tuple[Policy, ...]] = {}
         self._updaters: Final[dict[str, Callable[[str, Any, Any], None]]] = {
@@ -67,9 +72,9 @@ class Cluster:
             "CSINode": self._update_csi_node,
             "PersistentVolumeClaim": self._update_claim,
             "Pod": self._update_pod,
-            "Deployment": self._update_deployment,
             "VolumePlacementPolicy": self._update_policy,
             "ClusterVolumePlacementPolicy": self._update_policy,
+            **dict.fromkeys(WORKLOADS, self._update_workload),
         }
 
     # What is there.
@@ -88,10 +93,9 @@ class Cluster:
         """Pods by namespace/name."""
         return self._objects["Pod"]
 
-    @property
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Deployments by namespace/name."""
-        return self._objects["Deployment"]
+    def workload(self, key: Key) -> Workload | None:
+        """A workload."""
+        return self._objects.get(key.kind, {}).get(key.name)
 
     def namespace(self, name: str) -> Namespace | None:
         """A namespace."""
@@ -128,13 +132,13 @@ class Cluster:
         """Keys of the claims that name a PersistentVolume; more than one only by mistake."""
         return self._claims_by_volume.get(volume, _NONE)
 
-    def pods_of_deployment(self, deployment: str) -> AbstractSet[str]:
-        """Keys of the pods that a Deployment (namespace/name) made."""
-        return self._pods_by_deployment.get(deployment, _NONE)
+    def pods_of_workload(self, workload: Key) -> AbstractSet[str]:
+        """Keys of the pods that a workload made."""
+        return self._pods_by_workload.get(workload, _NONE)
 
-    def deployments_of_claim(self, claim: str) -> AbstractSet[str]:
-        """Keys of the Deployments whose template mounts a claim (namespace/name)."""
-        return self._deployments_by_claim.get(claim, _NONE)
+    def workloads_of_claim(self, claim: str) -> AbstractSet[Key]:
+        """The workloads whose template, or first pod, mounts a claim (namespace/name)."""
+        return self._workloads_by_claim.get(claim, _NO_KEYS)
 
     def nodes_without_driver(self, driver: str) -> AbstractSet[str]:
         """Nodes on which a CSI driver is known not to be registered; none where it is registered nowhere.
@@ -213,22 +217,22 @@ class Cluster:
             self.usage.remove(old)
             for claim in old.claims:
                 discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)
-            if old.deployment:
-                discard(self._pods_by_deployment, old.deployment, key)
+            if old.workload is not None:
+                discard(self._pods_by_workload, old.workload, key)
         if new is not None:
             self.usage.add(new)
             for claim in new.claims:
                 self._pods_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
-            if new.deployment:
-                self._pods_by_deployment[new.deployment].add(key)
+            if new.workload is not None:
+                self._pods_by_workload[new.workload].add(key)
 
-    def _update_deployment(self, key: str, old: Deployment | None, new: Deployment | None) -> None:
+    def _update_workload(self, _key: str, old: Workload | None, new: Workload | None) -> None:
         if old is not None:
             for claim in old.claims:
-                discard(self._deployments_by_claim, f"{old.metadata.namespace}/{claim}", key)
+                discard(self._workloads_by_claim, f"{old.metadata.namespace}/{claim}", old.id)
         if new is not None:
             for claim in new.claims:
-                self._deployments_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
+                self._workloads_by_claim[f"{new.metadata.namespace}/{claim}"].add(new.id)
 
     def _update_policy(self, _key: str, old: Policy | None, new: Policy | None) -> None:
         changed = new or old

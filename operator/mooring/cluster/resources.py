@@ -31,6 +31,17 @@ class Resource:
         """The API group, empty for the core one."""
         return self.path.split("/")[2] if self.path.startswith("/apis/") else ""
 
+    @property
+    def api_version(self) -> str:
+        """`apiVersion`, as manifests say it."""
+        return self.path.rpartition("/")[0].removeprefix("/apis/").removeprefix("/api/")
+
+    def object_path(self, namespace: str | None, name: str) -> str:
+        """The URL path of one object."""
+        root, _, plural = self.path.rpartition("/")
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"{root}{scope}/{plural}/{name}"
+
 
 def _slim(kind: str, path: str, record: type[records.Object]) -> Resource:
     return Resource(kind=kind, path=path, record=record, convert=records.slim)
@@ -51,6 +62,10 @@ RESOURCES: Final[dict[str, Resource]] = {
         _slim("PersistentVolumeClaim", "/api/v1/persistentvolumeclaims", records.PersistentVolumeClaim),
         _slim("Pod", "/api/v1/pods", records.Pod),
         _slim("Deployment", "/apis/apps/v1/deployments", records.Deployment),
+        _slim("StatefulSet", "/apis/apps/v1/statefulsets", records.StatefulSet),
+        _slim("ReplicaSet", "/apis/apps/v1/replicasets", records.ReplicaSet),
+        _slim("Job", "/apis/batch/v1/jobs", records.Job),
+        _slim("CronJob", "/apis/batch/v1/cronjobs", records.CronJob),
         _policy("VolumePlacementPolicy", "volumeplacementpolicies"),
         _policy("ClusterVolumePlacementPolicy", "clustervolumeplacementpolicies"),
     )

@@ -26,10 +26,6 @@ class Amount(NamedTuple):
             pods=self.pods + times * other.pods,
         )
 
-    def fits_into(self, whole: "Amount") -> bool:
-        """Whether nothing of this exceeds the other amount."""
-        return all(mine <= theirs for mine, theirs in zip(self, whole, strict=True))
-
 
 def requested(spec: PodSpec) -> Amount:
     """What a pod asks for: the sum over its containers.

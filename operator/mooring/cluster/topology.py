@@ -4,7 +4,7 @@ A place is nested: two racks of one name in different zones are different racks.
 in no place of that level (STORK gives it a nameless rack, so that mere zone mates score as rack mates; not copied).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
@@ -26,6 +26,7 @@ class Level(IntEnum):
 Place = tuple[tuple[str, str], ...]
 
 AnyKey = TypeVar("AnyKey", bound=Hashable)
+AnyMember = TypeVar("AnyMember")
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -45,6 +46,7 @@ class Topology:
         }
         self._labels: dict[str, Mapping[str, str]] = {}
         self._by_label: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._label_keys: Counter[str] = Counter()
         self._places: dict[str, dict[Level, Place]] = {}
         self._by_place: defaultdict[tuple[Level, Place], set[str]] = defaultdict(set)
 
@@ -52,6 +54,7 @@ class Topology:
         """Learn a node, or its new labels."""
         self.remove(node)
         self._labels[node] = labels
+        self._label_keys.update(labels.keys())
         self._places[node] = self._place(node, labels)
         for pair in labels.items():
             self._by_label[pair].add(node)
@@ -60,7 +63,9 @@ class Topology:
 
     def remove(self, node: str) -> None:
         """Forget a node."""
-        for pair in self._labels.pop(node, {}).items():
+        labels = self._labels.pop(node, {})
+        self._label_keys.subtract(labels.keys())
+        for pair in labels.items():
             discard(self._by_label, pair, node)
         for area in self._places.pop(node, {}).items():
             discard(self._by_place, area, node)
@@ -76,6 +81,10 @@ class Topology:
     def labels(self, node: str) -> Mapping[str, str]:
         """The labels of a node, empty for one that does not exist."""
         return self._labels.get(node, {})
+
+    def has_label(self, key: str) -> bool:
+        """Whether any node carries a label."""
+        return self._label_keys[key] > 0
 
     def with_label(self, key: str, value: str) -> AbstractSet[str]:
         """The nodes that carry a label with this value."""
@@ -132,7 +141,7 @@ def _union(sets: Sequence[AbstractSet[str]]) -> AbstractSet[str]:
     return sets[0] if len(sets) == 1 else _NOBODY.union(*sets)
 
 
-def discard(index: defaultdict[AnyKey, set[str]], key: AnyKey, member: str) -> None:
+def discard(index: defaultdict[AnyKey, set[AnyMember]], key: AnyKey, member: AnyMember) -> None:
     """Take a member out of an index of sets, and drop the set with its last one."""
     members = index[key]
     members.discard(member)

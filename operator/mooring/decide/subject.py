@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from mooring.cluster.records import Deployment, Pod, PodSpec
+from mooring.cluster.records import Pod, PodSpec, Workload
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 
@@ -48,18 +48,18 @@ def subject_of_pod(pod: Pod) -> Subject:
     )
 
 
-def subject_of_template(deployment: Deployment) -> Subject:
-    """See the pod that a Deployment's template makes as the subject of a decision.
+def subject_of_template(workload: Workload) -> Subject:
+    """See the pod that a workload's template makes as the subject of a decision; a StatefulSet's first pod.
 
     Its generic ephemeral claims are unknown: they are named after a pod that does not exist yet.
     """
-    template = deployment.spec.template
+    template = workload.template
     return Subject(
-        kind="Deployment",
-        namespace=deployment.metadata.namespace,
-        name=deployment.name,
+        kind=workload.kind,
+        namespace=workload.metadata.namespace,
+        name=workload.name,
         labels=template.metadata.labels or {},
         annotations=template.metadata.annotations or {},
-        claims=deployment.claims,
+        claims=workload.claims,
         spec=template.spec,
     )

@@ -11,6 +11,7 @@ from tests.unit.worlds import index_key
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Change, Cluster
+from mooring.cluster.records import Key
 from mooring.cluster.topology import Level
 
 _NAMES = ("n1", "n2", "n3")
@@ -119,8 +120,10 @@ def _lookups(cluster: Cluster) -> dict[str, Any]:
             (name, level): [set(mates) for mates in topology.mates([name], level)] for name in nodes for level in Level
         },
         "pods_of_claim": {name: set(cluster.pods_of_claim(f"shop/{name}")) for name in _CLAIMS},
-        "pods_of_deployment": {name: set(cluster.pods_of_deployment(f"shop/{name}")) for name in ("web", "db")},
-        "deployments_of_claim": {name: set(cluster.deployments_of_claim(f"shop/{name}")) for name in _CLAIMS},
+        "pods_of_workload": {
+            name: set(cluster.pods_of_workload(Key("Deployment", f"shop/{name}"))) for name in ("web", "db")
+        },
+        "workloads_of_claim": {name: set(cluster.workloads_of_claim(f"shop/{name}")) for name in _CLAIMS},
         "claims_of_volume": {name: set(cluster.claims_of_volume(name)) for name in ("", "v1", "v2")},
         "usage": {name: cluster.usage.of(name) for name in nodes},
         "drivers": {driver: set(cluster.storage.nodes_with(driver)) for driver in ("d1", "d2")},

@@ -7,7 +7,7 @@ compared with `==` to see whether anything that matters has changed.
 """
 
 from mooring.cluster.records.affinity import Affinity, Expression, NodeAffinity, NodeSelector, PreferredTerm, Term
-from mooring.cluster.records.metadata import Condition, Metadata, Object, Owner, Record, to_json
+from mooring.cluster.records.metadata import Condition, Key, Metadata, Object, Owner, Record, to_json
 from mooring.cluster.records.nodes import (
     CSIDriverOnNode,
     CSINode,
@@ -44,15 +44,20 @@ from mooring.cluster.records.storage import (
     VolumeNodeAffinity,
 )
 from mooring.cluster.records.workloads import (
+    WORKLOADS,
+    CronJob,
     Deployment,
-    DeploymentSpec,
-    DeploymentStatus,
+    Job,
+    ReplicaSet,
     RollingUpdate,
-    Strategy,
+    StatefulSet,
     Template,
+    Workload,
+    WorkloadStatus,
 )
 
 __all__ = [
+    "WORKLOADS",
     "Affinity",
     "CSIDriverOnNode",
     "CSINode",
@@ -62,11 +67,12 @@ __all__ = [
     "ClaimSource",
     "Condition",
     "Container",
+    "CronJob",
     "Deployment",
-    "DeploymentSpec",
-    "DeploymentStatus",
     "EphemeralSource",
     "Expression",
+    "Job",
+    "Key",
     "Metadata",
     "Namespace",
     "Node",
@@ -87,16 +93,19 @@ __all__ = [
     "PreferredTerm",
     "Quantity",
     "Record",
+    "ReplicaSet",
     "Resources",
     "RollingUpdate",
+    "StatefulSet",
     "StorageClass",
-    "Strategy",
     "Taint",
     "Template",
     "Term",
     "Toleration",
     "Volume",
     "VolumeNodeAffinity",
+    "Workload",
+    "WorkloadStatus",
     "claim_names",
     "parse_quantity",
     "slim",

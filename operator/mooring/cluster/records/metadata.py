@@ -1,9 +1,20 @@
 """What every object has: metadata and conditions."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+
+
+class Key(NamedTuple):
+    """Which object: its kind, and `namespace/name` (or `name`) as the index keys it."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        """As people say it: `Deployment/shop/mysql`."""
+        return f"{self.kind}/{self.name}"
 
 
 class Record(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):

@@ -3,7 +3,7 @@
 import msgspec
 
 from mooring.cluster.records.affinity import Affinity, NodeAffinity
-from mooring.cluster.records.metadata import Condition, Object, Record
+from mooring.cluster.records.metadata import Condition, Key, Object, Record
 from mooring.cluster.records.quantities import Quantity
 
 
@@ -83,6 +83,11 @@ class Pod(Object):
         return self.status.phase in {"Succeeded", "Failed"}
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+
+    @property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims it mounts, in the order of its volumes."""
         return claim_names(self.spec, pod_name=self.name)
@@ -94,17 +99,19 @@ class Pod(Object):
         return controller is not None and controller.kind == "DaemonSet"
 
     @property
-    def deployment(self) -> str:
-        """namespace/name of the Deployment that made it, or empty.
+    def workload(self) -> Key | None:
+        """What made it; None for a pod of its own or of a kind that is not read.
 
-        A Deployment names its ReplicaSets DEPLOYMENT-HASH and labels their pods with the hash, so that ReplicaSets
-        need not be watched.
+        A Deployment names its ReplicaSets DEPLOYMENT-HASH and labels their pods with the hash, so that the way from a
+        pod to its Deployment takes no look at the ReplicaSet.
         """
         controller = self.metadata.controller
+        if controller is None:
+            return None
         suffix = "-" + self.labels.get("pod-template-hash", "")
-        if controller is None or controller.kind != "ReplicaSet" or not controller.name.endswith(suffix):
-            return ""
-        return f"{self.metadata.namespace}/{controller.name.removesuffix(suffix)}"
+        if controller.kind == "ReplicaSet" and suffix != "-" and controller.name.endswith(suffix):
+            return Key("Deployment", f"{self.metadata.namespace}/{controller.name.removesuffix(suffix)}")
+        return Key(controller.kind, f"{self.metadata.namespace}/{controller.name}")
 
 
 def claim_names(spec: PodSpec, *, pod_name: str) -> tuple[str, ...]:

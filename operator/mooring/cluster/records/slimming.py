@@ -9,7 +9,7 @@ from mooring.api.conditions import ObjectCondition
 from mooring.cluster.records.metadata import Condition, Object
 from mooring.cluster.records.nodes import Node
 from mooring.cluster.records.pods import Pod, PodSpec, Volume
-from mooring.cluster.records.workloads import Deployment
+from mooring.cluster.records.workloads import Templated, Workload, WorkloadStatus
 
 #: Node and pod conditions of others that are read; the rest are dropped, or each heartbeat would look like a change.
 _READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", *ObjectCondition})
@@ -27,9 +27,8 @@ def slim(record: AnyObject) -> AnyObject:
     meta = record.metadata
     meta.labels = _shared(meta.labels)
     meta.annotations = _only_ours(meta.annotations)
-    if isinstance(record, Deployment):
-        record.spec.template.metadata.annotations = _only_ours(record.spec.template.metadata.annotations)
-        record.status.conditions = _only_read(record.status.conditions)
+    if isinstance(record, Workload):
+        _slim_workload(record)
         return record
     meta.resource_version = ""
     if isinstance(record, Node):
@@ -41,6 +40,18 @@ def slim(record: AnyObject) -> AnyObject:
         record.status.conditions = _only_read(record.status.conditions)
         _slim_pod(record)
     return record
+
+
+def _slim_workload(workload: Workload) -> None:
+    if workload.metadata.controller is not None and isinstance(workload, Templated):
+        # Its owner's template is the one that counts, and a Deployment keeps ten ReplicaSets.
+        workload.metadata.labels = workload.metadata.annotations = None
+        workload.metadata.resource_version = ""
+        workload.metadata.generation = 0
+        workload.spec, workload.status = type(workload.spec)(), WorkloadStatus()
+        return
+    workload.template.metadata.annotations = _only_ours(workload.template.metadata.annotations)
+    workload.status.conditions = _only_read(workload.status.conditions)
 
 
 def _slim_pod(pod: Pod) -> None:

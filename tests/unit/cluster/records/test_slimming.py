@@ -9,16 +9,25 @@ from tests.unit.builders import cluster_of
 
 from mooring.cluster.records import (
     Deployment,
+    Key,
     NodeAffinity,
     Object,
     Owner,
     Pod,
     PodSpec,
+    StatefulSet,
+    Template,
+    Workload,
+    WorkloadStatus,
     to_json,
 )
 from mooring.cluster.resources import from_manifest
 
 _REQUESTS = {"resources": {"requests": {"cpu": "1"}}}
+
+
+def _claim(name: str) -> dict[str, Any]:
+    return {"name": name, "persistentVolumeClaim": {"claimName": name}}
 
 
 def _pod(*volumes: dict[str, Any], **metadata: Any) -> Pod:
@@ -162,25 +171,75 @@ def test_keys_are_unique_in_a_kind(obj: Object, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "labels", "deployment", "of_daemon_set"),
+    ("kind", "name", "labels", "workload", "of_daemon_set"),
     [
-        ("ReplicaSet", "web-5f7b", {"pod-template-hash": "5f7b"}, "shop/web", False),
-        ("ReplicaSet", "web-api-5f7b", {"pod-template-hash": "5f7b"}, "shop/web-api", False),
-        ("ReplicaSet", "web-5f7b", {}, "", False),
-        ("ReplicaSet", "web", {"pod-template-hash": "5f7b"}, "", False),
-        ("StatefulSet", "web-5f7b", {"pod-template-hash": "5f7b"}, "", False),
-        ("DaemonSet", "agent", {}, "", True),
+        ("ReplicaSet", "web-5f7b", {"pod-template-hash": "5f7b"}, Key("Deployment", "shop/web"), False),
+        ("ReplicaSet", "web-api-5f7b", {"pod-template-hash": "5f7b"}, Key("Deployment", "shop/web-api"), False),
+        ("ReplicaSet", "web-5f7b", {}, Key("ReplicaSet", "shop/web-5f7b"), False),
+        ("ReplicaSet", "web", {"pod-template-hash": "5f7b"}, Key("ReplicaSet", "shop/web"), False),
+        ("StatefulSet", "web-5f7b", {"pod-template-hash": "5f7b"}, Key("StatefulSet", "shop/web-5f7b"), False),
+        ("Job", "once", {}, Key("Job", "shop/once"), False),
+        ("DaemonSet", "agent", {}, Key("DaemonSet", "shop/agent"), True),
     ],
 )
 def test_a_pod_knows_what_made_it(
-    kind: str, name: str, labels: dict[str, str], deployment: str, *, of_daemon_set: bool
+    kind: str, name: str, labels: dict[str, str], workload: Key, *, of_daemon_set: bool
 ) -> None:
-    """A Deployment by the hash that it puts into its ReplicaSets' names; a ReplicaSet of its own is none."""
+    """A Deployment by the hash that it puts into its ReplicaSets' names, anything else by its own name."""
     data = {"name": "data", "persistentVolumeClaim": {"claimName": "c1"}}
     owner = {"kind": kind, "name": name, "uid": "u0"}
     owned, merely_listed = (
         _pod(data, labels=labels, ownerReferences=[{**owner, "controller": controls}]) for controls in (True, False)
     )
 
-    assert (owned.deployment, owned.of_daemon_set) == (deployment, of_daemon_set)
-    assert (merely_listed.deployment, merely_listed.of_daemon_set) == ("", False)
+    assert (owned.workload, owned.of_daemon_set) == (workload, of_daemon_set)
+    assert (merely_listed.workload, merely_listed.of_daemon_set) == (None, False)
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "Job"])
+def test_of_what_another_controller_owns_only_the_name_is_kept(kind: str) -> None:
+    """A Deployment keeps ten ReplicaSets, whose templates nobody asks for."""
+    manifest = {
+        "metadata": {
+            "name": "web-5f7b",
+            "namespace": "shop",
+            "resourceVersion": "7",
+            "labels": {"app": "web"},
+            "ownerReferences": [{"kind": "Owner", "name": "web", "controller": True}],
+        },
+        "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {"schedulerName": "mooring"}}},
+        "status": {"replicas": 3},
+    }
+    found = from_manifest(kind, manifest)
+
+    assert isinstance(found, Workload)
+    assert found.key == "shop/web-5f7b"
+    assert (found.template, found.status, found.labels) == (Template(), WorkloadStatus(), {})
+    assert found.metadata.resource_version == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "claims", "per_pod"),
+    [
+        ({}, (), False),
+        ({"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}, ("data-pg-0",), True),
+        ({"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "ordinals": {"start": 5}}, ("data-pg-5",), True),
+        ({"template": {"spec": {"volumes": [_claim("shared")]}}}, ("shared",), False),
+        (
+            {
+                "template": {"spec": {"volumes": [_claim("shared"), _claim("data")]}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+            },
+            ("shared", "data-pg-0"),
+            True,
+        ),
+    ],
+)
+def test_a_stateful_set_names_the_claims_of_its_first_pod(
+    spec: dict[str, Any], claims: tuple[str, ...], *, per_pod: bool
+) -> None:
+    """Those of its template, and its own, which take the place of a template's volume of the same name."""
+    found = from_manifest("StatefulSet", {"metadata": {"name": "pg", "namespace": "shop"}, "spec": spec})
+
+    assert isinstance(found, StatefulSet)
+    assert (found.claims, found.claims_per_pod) == (claims, per_pod)
