@@ -5,6 +5,8 @@ write), and the reflector must see the bytes.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,15 @@ from kubernetes.aio import client, config
 
 #: Watches hold a connection each; the rest is for writes.
 _CONNECTIONS: Final = 48
+
+
+class PatchType(StrEnum):
+    """How the body of a PATCH is meant, as its content type."""
+
+    APPLY = "application/apply-patch+yaml"
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
 
 
 class ApiError(Exception):
@@ -29,6 +40,16 @@ class ApiError(Exception):
         self.status: Final = status
         self.reason: Final = reason
         self.causes: Final = causes
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such object."""
+        return self.status == HTTPStatus.NOT_FOUND
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the object is not, or is no longer, what the request took it for."""
+        return self.status == HTTPStatus.CONFLICT
 
 
 class ApiServer:
@@ -101,7 +122,7 @@ class ApiServer:
         )
         wrapped = await self._api.call_api(method, url, headers, body, _request_timeout=limits)
         response: aiohttp.ClientResponse = wrapped.response
-        if response.status >= 400:  # noqa: PLR2004 - HTTP's own boundary
+        if response.status >= HTTPStatus.BAD_REQUEST:
             raise await _refusal(response)
         return response
 

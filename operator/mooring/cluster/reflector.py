@@ -18,10 +18,10 @@ import structlog
 
 from mooring.cluster.connection import ApiError, ApiServer
 from mooring.cluster.index import Cluster
+from mooring.cluster.lists import read_pages
 from mooring.cluster.pace import Pace
 from mooring.cluster.resources import Resource
 
-PAGE_SIZE: Final = 500
 #: The API server closes a watch after this long; each watch gets its own, so that they do not all come back at once.
 WATCH_SECONDS: Final = (240, 480)
 #: Bookmarks come about every minute: nothing for longer means that the connection is dead.
@@ -32,17 +32,9 @@ _LONGEST_PAUSE: Final = 5.0
 _STEADY_SECONDS: Final = 10.0
 _GONE: Final = 410
 
+_LIMITS: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=SILENCE_SECONDS)
+
 _log = structlog.get_logger(__name__)
-
-
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct):
-    metadata: _ListMeta
-    items: list[msgspec.Raw] | None = None
 
 
 class _Event(msgspec.Struct):
@@ -90,7 +82,6 @@ class Reflector:
         self._cluster: Final = cluster
         self._on_restart: Final = on_restart
         self._decoder: Final = msgspec.json.Decoder(resource.record)
-        self._pages: Final = msgspec.json.Decoder(_Page)
         self._events: Final = msgspec.json.Decoder(_Event)
         self._versions: Final = msgspec.json.Decoder(_Versioned)
         self._pace: Final = Pace()
@@ -145,25 +136,21 @@ class Reflector:
             aiohttp.ClientError, TimeoutError: there was no answer.
         """
         fresh: list[Any] = []
-        query = {"limit": str(PAGE_SIZE)}
-        while True:
-            try:
-                body = await self._api.send("GET", self._resource.path, query=query, limits=_limits())
-            except ApiError as error:
-                raise (_ExpiredError() if error.status == _GONE else error) from error
-            self.heard = time.monotonic()
-            page = self._pages.decode(body)
-            for raw in page.items or ():
-                _, record = self._read(raw)
-                if record is not None:
-                    fresh.append(record)
-                await self._pace.breathe()
-            if not page.metadata.continue_:
-                break
-            query["continue"] = page.metadata.continue_
+        version = ""
+        try:
+            async for page in read_pages(self._api, self._resource.path):
+                self.heard = time.monotonic()
+                for raw in page.items or ():
+                    _, record = self._read(raw)
+                    if record is not None:
+                        fresh.append(record)
+                    await self._pace.breathe()
+                version = page.metadata.resource_version
+        except ApiError as error:
+            raise (_ExpiredError() if error.status == _GONE else error) from error
         for _ in self._cluster.replace(self.kind, fresh):
             await self._pace.breathe()
-        return page.metadata.resource_version
+        return version
 
     async def _watch(self, version: str) -> str:
         """Follow events until the API server ends the watch; returns the version to resume from."""
@@ -175,7 +162,7 @@ class Reflector:
             "timeoutSeconds": str(seconds),
         }
         try:
-            response = await self._api.open("GET", self._resource.path, query=query, limits=_limits(total=None))
+            response = await self._api.open("GET", self._resource.path, query=query, limits=_LIMITS)
         except ApiError as error:
             raise (_ExpiredError() if error.status == _GONE else error) from error
         async with response:
@@ -220,10 +207,6 @@ def _version(decoded: Any) -> str:
     if isinstance(decoded, dict):
         return str(decoded["metadata"]["resourceVersion"])
     return str(decoded.metadata.resource_version)
-
-
-def _limits(*, total: float | None = 60.0) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total, sock_connect=10.0, sock_read=SILENCE_SECONDS)
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -7,19 +7,11 @@ from typing import Any
 import yaml
 
 from mooring.cluster.index import Cluster
+from mooring.cluster.manifests import ManifestLoader, list_items, manifest_files, without_nulls
+from mooring.cluster.records import WORKLOADS
 from mooring.cluster.resources import RESOURCES, from_manifest
 
-_NAMESPACED = frozenset({"PersistentVolumeClaim", "Pod", "Deployment", "VolumePlacementPolicy"})
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as kubectl reads it: what looks like a date stays a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
+_NAMESPACED = frozenset({"PersistentVolumeClaim", "Pod", "VolumePlacementPolicy", *WORKLOADS})
 
 
 class SnapshotError(ValueError):
@@ -38,13 +30,13 @@ def load(path: Path, cluster: Cluster) -> int:
     for file in _files(path):
         for position, manifest in enumerate(_documents(file), start=1):
             if manifest is not None:
-                count += _take(_without_nulls(manifest), cluster, where=f"{file}, document {position}")
+                count += _take(without_nulls(manifest), cluster, where=f"{file}, document {position}")
     return count
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.suffix in {".yaml", ".yml", ".json"})
+        return manifest_files(path)
     if path.is_file():
         return [path]
     raise SnapshotError(f"{path}: no such file or folder")
@@ -52,7 +44,7 @@ def _files(path: Path) -> list[Path]:
 
 def _documents(file: Path) -> list[Any]:
     try:
-        return list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))
+        return list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=ManifestLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SnapshotError(f"{file}: not YAML: {error}") from error
 
@@ -61,12 +53,10 @@ def _take(manifest: Any, cluster: Cluster, *, where: str) -> int:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("kind"), str):
         raise SnapshotError(f"{where}: a manifest is a mapping with a kind")
     kind, version = manifest["kind"], str(manifest.get("apiVersion") or "")
-    if kind.endswith("List") and isinstance(manifest.get("items"), list):
-        # The items of a typed list, as the API server sends it, do not repeat what kind they are.
-        inherited = {"apiVersion": version, "kind": kind.removesuffix("List")} if kind != "List" else {}
+    if (items := list_items(manifest)) is not None:
         return sum(
-            _take({**inherited, **item}, cluster, where=f"{where}, item {position}")
-            for position, item in enumerate(_mappings(manifest["items"], where=where), start=1)
+            _take(item, cluster, where=f"{where}, item {position}")
+            for position, item in enumerate(_mappings(items, where=where), start=1)
         )
     if not _is_read(kind, version):
         return 0
@@ -86,13 +76,6 @@ def _is_read(kind: str, version: str) -> bool:
     """Whether decisions read this kind. Others have kinds of the same names: Longhorn has a Node of its own."""
     group = version.rpartition("/")[0]
     return kind in RESOURCES and (not version or group == RESOURCES[kind].group)
-
-
-def _without_nulls(value: Any) -> Any:
-    """Drop fields that are null, as the API server does: `volumes:` with nothing after it means no volumes."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _mappings(items: list[Any], *, where: str) -> Iterator[dict[str, Any]]:

@@ -91,7 +91,7 @@ def test_what_no_decision_reads_is_passed_over(tmp_path: Path, text: str) -> Non
 
     assert load(tmp_path, cluster) == 0
     assert not cluster.nodes
-    assert not cluster.deployments
+    assert not cluster.all("Deployment")
 
 
 def test_manifests_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
