@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from hypothesis import strategies as st
 from tests.unit import builders
 from tests.unit.builders import HOSTNAME, RACK, REGION, ZONE, claim, need, on_hosts, term
 
 from mooring.cluster.index import Cluster
-from mooring.cluster.records import Node, PersistentVolume, PersistentVolumeClaim, Pod
+from mooring.cluster.records import Node, NodeSelector, PersistentVolume, PersistentVolumeClaim, Pod
 
 ONE_NODE_PER_VALUE: Final = "topology.csi.one/node"
 MANY_NODES_PER_VALUE: Final = "topology.csi.two/segment"
@@ -148,6 +149,24 @@ def places(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
     place = way.flatmap(ways.__getitem__)
     driver = st.sampled_from([*DRIVERS, *DRIVERS, ""]).map(lambda found: {"driver": found})
     return st.builds(lambda one, other: {"terms": [], **one, **other}, place, driver)
+
+
+def selectors() -> st.SearchStrategy[NodeSelector | None]:
+    """What a user may ask of nodes: nothing, or terms by label and by name, contradictory and empty ones among them."""
+    names = st.sampled_from([f"n{number}" for number in range(1, 9)])
+    by_label = [
+        st.builds(need, st.just(key), st.sampled_from(["In", "NotIn"]), st.sampled_from(values))
+        for key, values in [*_VALUES.items(), (HOSTNAME, ("n1", "n2", "n3"))]
+    ]
+    presence = st.builds(need, st.sampled_from(sorted(_VALUES)), st.sampled_from(["Exists", "DoesNotExist"]))
+    fields = st.builds(need, st.just("metadata.name"), st.sampled_from(["In", "In", "NotIn"]), names)
+    one_term = st.builds(
+        lambda labels, named: term(*labels, fields=named),
+        st.lists(st.one_of(*by_label, presence), max_size=2),
+        st.lists(fields, max_size=2),
+    )
+    terms = st.lists(one_term, min_size=1, max_size=3)
+    return st.none() | terms.map(lambda found: msgspec.convert({"nodeSelectorTerms": found}, NodeSelector))
 
 
 def _choice(key: str) -> st.SearchStrategy[builders.Term]:

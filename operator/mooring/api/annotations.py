@@ -19,9 +19,17 @@ REPLICA_NODES: Final = "mooring.dev/replica-nodes"
 STORAGE_STATE_PREFIX: Final = "storage-state.mooring.dev/"
 """Annotation of a node, followed by a driver's name: the state of that driver's storage on the node."""
 AFFINITY_HASH: Final = "mooring.dev/affinity-hash"
-"""Annotation in a pod template: marks the node affinity in it as Mooring's."""
+"""Annotation of a pod or pod template: marks the node affinity in it as Mooring's."""
+GATE: Final = "mooring.dev/placement"
+"""Scheduling gate of a pod that waits for Mooring's answer."""
+PROBE_LABEL: Final = "mooring.dev/probe"
+"""Label of a pod that asks, in a dry run, whether the API server reaches the admission webhook."""
+PROBED: Final = "mooring.dev/probed"
+"""Annotation that such a pod gets for an answer."""
 
-OPT_IN_SCHEDULERS: Final = frozenset({"mooring", "stork"})
+SCHEDULER: Final = "mooring"
+"""The name of the scheduler that asks Mooring for each pod."""
+OPT_IN_SCHEDULERS: Final = frozenset({SCHEDULER, "stork"})
 """Scheduler names that ask for the soft local rule where no policy selects the pod."""
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -67,6 +75,10 @@ DISABLE_HYPERCONVERGENCE: Final = BooleanAnnotation(
     spellings=(f"{PREFIX}disableHyperconvergence", f"{STORK_PREFIX}disableHyperconvergence")
 )
 """On a pod: all nodes score equally."""
+DISABLE_ADMISSION: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}disable-admission-controller", f"{STORK_PREFIX}disable-admission-controller")
+)
+"""On a pod: the admission webhook leaves it alone."""
 IGNORE: Final = BooleanAnnotation(spellings=(IGNORE_LABEL,))
 """On a pod or namespace, as a label: Mooring keeps its hands off."""
 

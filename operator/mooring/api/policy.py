@@ -96,6 +96,9 @@ class PolicySpec(ApiModel):
     when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
     """What if no near node has room: ScheduleAnyway lets the pod run elsewhere, DoNotSchedule keeps it waiting. It
     holds for every selected volume of the pod."""
+    scheduler_name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    """The scheduler that is set on pods as they are created, where they name none of their own; default-scheduler
+    counts as none. The name mooring is set only while that scheduler runs."""
     update_mode: UpdateMode = UpdateMode.INITIAL
     """How far Mooring may go: Audit only reports, Initial acts on pods as they are created and never restarts
     anything, Reconcile also moves running pods to their data."""

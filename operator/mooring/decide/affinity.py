@@ -1,37 +1,78 @@
-"""A decision as node affinity: required terms for a strict rule, preferred ones for a soft rule."""
+"""A decision as node affinity: required terms for a strict rule, preferred ones for a soft rule.
+
+A template gets the decision's terms alone, and only where nobody else has any. A pod gets the product of them and its
+own. What is wholly Mooring's is marked by a hash, so that it can be told from the rest and replaced.
+"""
 
 import hashlib
 
 import msgspec
 
 from mooring.api.labels import HOSTNAME
-from mooring.cluster.records import Expression, NodeAffinity, NodeSelector, PreferredTerm, Term, to_json
+from mooring.cluster.records import Expression, NodeAffinity, PreferredTerm, Term, to_json
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.decision import Decision, intersection
+from mooring.decide.decision import Decision
+from mooring.decide.required import required_affinity
 from mooring.decide.tiers import TIER_SCORES
-from mooring.decide.volumes import VolumeState, VolumeView
-from mooring.locate.selector import NAME_FIELD
-
-#: Above this many nodes a term for each would make the pod larger than it makes scheduling faster (design, section 5).
-MAX_NODE_TERMS = 100
+from mooring.decide.volumes import VolumeView
 
 
-def node_affinity(decision: Decision, topology: Topology) -> NodeAffinity | None:
-    """Render a decision as the node affinity that it adds to a pod that has none; None for nothing to add.
+class PodAffinity(msgspec.Struct, frozen=True):
+    """The node affinity that a pod should have, and the hash that marks a part of it as Mooring's, if one is."""
+
+    affinity: NodeAffinity
+    mark: str | None = None
+
+
+def node_affinity(decision: Decision, topology: Topology, *, by_hostname: bool = False) -> NodeAffinity | None:
+    """Render a decision as the node affinity that a template without any should carry; None for nothing to add.
 
     States of storage are not carried: they come and go, and a template must not.
     """
-    rule = decision.rule
-    if rule is None or not rule.acts or decision.obstacle is not None:
+    if decision.obstacle is not None:
         return None
-    counting = decision.counting
-    if rule.strict:
-        terms = _required(counting, rule.topology_key, topology)
-        return NodeAffinity(required=NodeSelector(terms)) if terms else None
-    if not rule.scored:
-        return None
-    preferred = _preferred(counting, topology)
-    return NodeAffinity(preferred=preferred) if preferred else None
+    required = required_affinity(decision, topology, None, by_hostname=by_hostname)
+    found = NodeAffinity(required=required, preferred=_preferred(decision, topology))
+    return found if found != NodeAffinity() else None
+
+
+def pod_affinity(
+    decision: Decision, topology: Topology, current: NodeAffinity, *, mark: str | None, by_hostname: bool = False
+) -> PodAffinity:
+    """Render a decision for one pod, whose template may carry an answer of ours that is out of date.
+
+    That answer is replaced by today's, and whatever else the pod asks for stays. Doing it twice changes nothing.
+
+    Args:
+        decision: about this pod.
+        topology: the labels of nodes.
+        current: what the pod asks for now.
+        mark: the hash that the pod carries, from its template or from an earlier call.
+        by_hostname: as `required_affinity` has it.
+    """
+    ours = own_part(mark, current) or NodeAffinity()
+    theirs = NodeAffinity(
+        required=current.required if ours.required is None else None,
+        preferred=current.preferred if ours.preferred is None else None,
+    )
+    required = required_affinity(decision, topology, theirs.required, by_hostname=by_hostname)
+    fresh = NodeAffinity()
+    if required is not None and theirs.required is None:
+        fresh = NodeAffinity(required=required)
+    elif ours != NodeAffinity() and theirs.preferred is None:
+        fresh = NodeAffinity(preferred=_preferred(decision, topology))
+    return PodAffinity(
+        NodeAffinity(required=required, preferred=fresh.preferred or theirs.preferred),
+        mark=fingerprint(fresh) if fresh != NodeAffinity() else None,
+    )
+
+
+def own_part(mark: str | None, current: NodeAffinity) -> NodeAffinity | None:
+    """The part of a node affinity that is Mooring's, by the hash in `mooring.dev/affinity-hash`; None for no part."""
+    for part in (NodeAffinity(required=current.required), NodeAffinity(preferred=current.preferred)):
+        if mark is not None and part != NodeAffinity() and fingerprint(part) == mark:
+            return part
+    return None
 
 
 def fingerprint(affinity: NodeAffinity) -> str:
@@ -39,67 +80,21 @@ def fingerprint(affinity: NodeAffinity) -> str:
     return hashlib.sha256(msgspec.json.encode(to_json(affinity), order="sorted")).hexdigest()[:16]
 
 
-def _required(counting: tuple[VolumeView, ...], topology_key: str, topology: Topology) -> tuple[Term, ...]:
-    if not counting:
-        return ()
-    by_node = topology_key == HOSTNAME and all(view.state is not VolumeState.COARSE for view in counting)
-    if by_node:
-        nodes = intersection(view.placed for view in counting)
-        if 0 < len(nodes) <= MAX_NODE_TERMS:
-            # kube-scheduler looks at the named nodes only, before any filter runs, where every term has matchFields.
-            fields = (Expression(NAME_FIELD, "In", (node,)) for node in sorted(nodes))
-            return tuple(Term(match_fields=(field,)) for field in fields)
-    expressions: list[Expression] = []
-    for view in counting:
-        expression = _expression(view, topology_key, topology)
-        if not expression.values:
-            return ()  # an area that no label describes cannot be said here; the volume's own affinity still holds
-        if expression not in expressions:
-            expressions.append(expression)
-    return (Term(match_expressions=tuple(expressions)),)
-
-
-def _expression(view: VolumeView, topology_key: str, topology: Topology) -> Expression:
-    """One requirement that selects the nodes a volume may be used near to."""
-    key = HOSTNAME if view.state is VolumeState.COARSE else topology_key
-    if view.state is VolumeState.COARSE and view.location.precision is not None:
-        area = _area_label(view, topology)
-        if area is not None:
-            return area
-    values = {value for node in view.placed if (value := topology.labels(node).get(key)) is not None}
-    return Expression(key, "In", tuple(sorted(values)))
-
-
-def _area_label(view: VolumeView, topology: Topology) -> Expression | None:
-    """The label that says "in this area" in one line, where one label does: the level's own."""
-    level = view.location.precision
-    pairs = set()
-    for node in view.location.nodes:
-        place = topology.place(node, level) if level is not None else None
-        if place is None:
-            return None
-        pairs.add(place[-1])
-    keys = {key for key, _ in pairs}
-    if len(keys) != 1:
-        return None
-    key = keys.pop()
-    values = {value for _, value in pairs}
-    covered = frozenset[str]().union(*(topology.with_label(key, value) for value in values))
-    return Expression(key, "In", tuple(sorted(values))) if covered == view.location.nodes else None
-
-
-def _preferred(counting: tuple[VolumeView, ...], topology: Topology) -> tuple[PreferredTerm, ...]:
-    """One term for each volume and place of a replica, nearest first.
+def _preferred(decision: Decision, topology: Topology) -> tuple[PreferredTerm, ...] | None:
+    """One term for each volume and place of a replica, nearest first; None where nothing is preferred.
 
     A node collects the terms of every level it shares with a replica. Each adds what its level scores above the next
     one out, so that together they add up to the node's score.
     """
+    rule, counting = decision.rule, decision.counting
+    if rule is None or not rule.acts or rule.strict or not rule.scored:
+        return None
     result: list[PreferredTerm] = []
     for view in counting:
         for (level, gain), nodes in sorted(_gains(view, topology).items()):
             weight = max(1, round(gain / len(counting)))
             result += [PreferredTerm(weight, term) for term in _level_terms(level, nodes, topology)]
-    return tuple(result)
+    return tuple(result) or None
 
 
 def _gains(view: VolumeView, topology: Topology) -> dict[tuple[Level, int], list[str]]:

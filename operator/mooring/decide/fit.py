@@ -1,4 +1,4 @@
-"""Whether a pod would fit on a node: worth asking before something is moved there.
+"""Whether a pod would fit on a node, and what is in the way: worth asking before something is moved there.
 
 This is not a second kube-scheduler. It covers what usually decides (readiness, cordons, taints, selectors, CPU, memory
 and the number of pods); the scheduler has the last word, and a move that it refuses leaves the pod where it fits.
@@ -16,32 +16,45 @@ _REPELLING = frozenset({"NoSchedule", "NoExecute"})
 
 def fits(spec: PodSpec, node: Node, cluster: Cluster) -> bool:
     """Whether a pod could run on a node as things stand."""
-    return accepts(spec, node) and has_room(spec, node, cluster)
+    return not hindrance(spec, node, cluster)
 
 
-def accepts(spec: PodSpec, node: Node) -> bool:
-    """Whether a node takes such a pod at all, however full it is."""
-    if node.spec.unschedulable or not _is_ready(node):
-        return False
+def hindrance(spec: PodSpec, node: Node, cluster: Cluster) -> str:
+    """What keeps a pod off a node as things stand, in words that follow the node's name; empty if nothing does."""
+    return _refusal(spec, node) or _shortage(spec, node, cluster)
+
+
+def _refusal(spec: PodSpec, node: Node) -> str:
+    """Why a node takes no such pod at all, however empty it is."""
+    if node.spec.unschedulable:
+        return "is cordoned"
+    if not _is_ready(node):
+        return "is not ready"
     repelling = (taint for taint in node.spec.taints if taint.effect in _REPELLING)
-    if not all(_tolerated(taint, spec.tolerations) for taint in repelling):
-        return False
+    taint = next((taint for taint in repelling if not _is_tolerated(taint, spec.tolerations)), None)
+    if taint is not None:
+        return f"has the taint {taint.key}"
     if any(node.labels.get(key) != value for key, value in (spec.node_selector or {}).items()):
-        return False
+        return "does not match the pod's nodeSelector"
     required = spec.node_affinity.required
-    return required is None or matches_selector(required, node.name, node.labels)
+    if required is not None and not matches_selector(required, node.name, node.labels):
+        return "does not match the pod's node affinity"
+    return ""
 
 
-def has_room(spec: PodSpec, node: Node, cluster: Cluster) -> bool:
-    """Whether what a pod asks for is free on a node."""
-    return cluster.usage.of(node.name).plus(requested(spec)).fits_into(allocatable(node))
+def _shortage(spec: PodSpec, node: Node, cluster: Cluster) -> str:
+    """Of what too little is free on a node; without numbers, which change with every pod."""
+    whole = allocatable(node)
+    wanted = cluster.usage.of(node.name).plus(requested(spec))
+    short = [name for name, amount in wanted._asdict().items() if amount > getattr(whole, name)]
+    return f"has too little room: {', '.join(short)}" if short else ""
 
 
 def _is_ready(node: Node) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)
 
 
-def _tolerated(taint: Taint, tolerations: Sequence[Toleration]) -> bool:
+def _is_tolerated(taint: Taint, tolerations: Sequence[Toleration]) -> bool:
     return any(_tolerates(toleration, taint) for toleration in tolerations)
 
 

@@ -38,6 +38,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         policy: the policy that won, or the one beneath an annotation that outranks it.
         why: why this rule and no other, in words for a person.
         scored: whether nodes are scored; `disableHyperconvergence` beside a strict annotation turns it off.
+        scheduler_name: the scheduler for pods that name none of their own; empty for no opinion.
     """
 
     origin: Origin
@@ -48,6 +49,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     volumes: VolumeSelector = _ALL_VOLUMES
     update_mode: UpdateMode = UpdateMode.INITIAL
     scored: bool = True
+    scheduler_name: str = ""
 
     @property
     def name(self) -> str:
@@ -86,7 +88,15 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve(subject: Subject, cluster: Cluster) -> Resolution:
-    """Find the rule for a pod."""
+    """Find the rule for a pod. Where the cluster is only looked at, every rule merely reports."""
+    resolution = _find(subject, cluster)
+    if not cluster.read_only or resolution.rule is None:
+        return resolution
+    rule = msgspec.structs.replace(resolution.rule, update_mode=UpdateMode.AUDIT)
+    return msgspec.structs.replace(resolution, rule=rule)
+
+
+def _find(subject: Subject, cluster: Cluster) -> Resolution:
     if not subject.claims:
         return Resolution(why_none="the pod has no claim")
     if subject.of_daemon_set:
@@ -214,6 +224,7 @@ def _from_policy(best: Policy, candidates: tuple[Policy, ...], problems: tuple[s
         topology_key=spec.topology_key,
         volumes=spec.volume_selector,
         update_mode=spec.update_mode,
+        scheduler_name=spec.scheduler_name or "",
     )
     return Resolution(rule=rule, candidates=candidates, problems=problems)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
-from mooring.cluster.topology import Level
+from mooring.cluster.topology import Level, Topology
 from mooring.decide.rule import Rule, selects_claim
 from mooring.decide.subject import Subject
 from mooring.locate.location import UNKNOWN_LOCATION, Location
@@ -63,6 +63,15 @@ def view_volumes(subject: Subject, rule: Rule, cluster: Cluster, locator: Locato
     return tuple(_view(claim, subject.namespace, rule, cluster, locator) for claim in dict.fromkeys(subject.claims))
 
 
+def is_area(location: Location, topology_key: str, topology: Topology) -> bool:
+    """Whether a known place is known less finely than a rule asks, so that it is an area as far as the rule can tell.
+
+    A label of the user's own has no known level, so that only a host is surely fine enough for it.
+    """
+    wanted = topology.level_of(topology_key)
+    return location.precision is not None and location.precision > (Level.HOST if wanted is None else wanted)
+
+
 def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Locator) -> VolumeView:
     claim = cluster.claim(f"{namespace}/{name}")
     if not selects_claim(rule.volumes, claim, cluster):
@@ -85,9 +94,9 @@ def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Loca
             detail=location.problem,
         )
     usable = _usable(location.nodes, volume.driver, cluster)
-    coarse = _is_coarse(location.precision, rule.topology_key, cluster)
-    state = VolumeState.COARSE if coarse else VolumeState.LOCATED
     topology = cluster.topology
+    coarse = is_area(location, rule.topology_key, topology)
+    state = VolumeState.COARSE if coarse else VolumeState.LOCATED
     return VolumeView(
         claim=name,
         state=state if usable else VolumeState.OFFLINE,
@@ -116,12 +125,3 @@ def _near(
         return cluster.topology.sharing(usable, topology_key)
     # Which node of the area holds the data is not known, so a node of it whose own disks are down is as near as any.
     return location.nodes if usable else frozenset()
-
-
-def _is_coarse(precision: Level, topology_key: str, cluster: Cluster) -> bool:
-    """Whether a place is known less finely than the rule asks.
-
-    A label of the user's own has no known level, so that only a host is surely fine enough for it.
-    """
-    wanted = cluster.topology.level_of(topology_key)
-    return precision > (Level.HOST if wanted is None else wanted)

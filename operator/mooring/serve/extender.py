@@ -20,6 +20,7 @@ from mooring.locate.locator import Locator
 from mooring.serve import wire
 from mooring.serve.metrics import Metrics
 from mooring.serve.names import NameList
+from mooring.serve.outcome import outcome_of
 from mooring.serve.priorities import encode_priorities
 
 _log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ class Extender:
 
     def _report(self, verb: str, pod: Pod, decision: Decision | None, started: float, **counts: int) -> None:
         seconds = time.perf_counter() - started
-        outcome = _outcome(decision)
+        outcome = outcome_of(decision)
         self._metrics.observe(verb, outcome, seconds)
         _log.debug("decided", verb=verb, pod=pod.key, outcome=outcome, milliseconds=round(seconds * 1e3, 3), **counts)
 
@@ -119,18 +120,3 @@ def split(names: NameList, tests: Sequence[NodeTest]) -> tuple[NameList, list[tu
         if len(failing):
             refused.append((test, failing))
     return kept, refused
-
-
-def _outcome(decision: Decision | None) -> str:
-    if decision is None:
-        return "undecided"
-    rule = decision.rule
-    if rule is None:
-        return "no-opinion"
-    if not rule.acts:
-        return "audit"
-    if decision.obstacle is not None:
-        return "obstructed"
-    if not decision.counting:
-        return "unknown"
-    return "strict" if rule.strict else "soft"

@@ -1,4 +1,4 @@
-"""The HTTP server: thin handlers over the extender, health and metrics."""
+"""The HTTP server: thin handlers over the extender, admission, health and metrics."""
 
 import asyncio
 import ssl
@@ -9,11 +9,16 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
+from mooring.api.webhook import PATH as WEBHOOK_PATH
+from mooring.serve.admission import Admission
 from mooring.serve.extender import Extender
 from mooring.serve.metrics import Metrics
 from mooring.serve.wire import MalformedRequestError
 
+#: With `nodeCacheCapable: false` kube-scheduler sends the Node objects of a whole cluster.
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+#: kube-apiserver takes 3 MiB of a pod; what it adds before it asks (defaults, managedFields, the user) is no more.
+MAX_REVIEW_BYTES: Final = 6 * 1024 * 1024
 #: SIGTERM to the end: requests under way are answered, then connections are closed.
 DRAIN_SECONDS: Final = 4.0
 
@@ -22,10 +27,11 @@ _DRAIN_POLL_SECONDS: Final = 0.02
 
 _log = structlog.get_logger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Answer = Callable[[bytes], Awaitable[bytes]]
 
 
 class _UnderWay:
-    """How many calls of the extender have begun and are not answered yet."""
+    """How many calls have begun and are not answered yet."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -41,16 +47,28 @@ class Readiness(NamedTuple):
     detail: str
 
 
-def create_app(extender: Extender, metrics: Metrics, *, readiness: Callable[[], Readiness]) -> web.Application:
-    """Put the handlers behind their paths."""
+def create_app(
+    extender: Extender, metrics: Metrics, *, readiness: Callable[[], Readiness], admission: Admission | None = None
+) -> web.Application:
+    """Put the handlers behind their paths; with `admission` reviews are answered beside the extender's calls."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     under_way = app[_UNDER_WAY] = _UnderWay()
-    app.router.add_post("/scheduler/filter", _verb(extender.filter, under_way))
-    app.router.add_post("/scheduler/prioritize", _verb(extender.prioritize, under_way))
-    app.router.add_post("/scheduler/preempt", _verb(extender.preempt, under_way))
+    app.router.add_post("/scheduler/filter", _answering(_at_once(extender.filter), under_way))
+    app.router.add_post("/scheduler/prioritize", _answering(_at_once(extender.prioritize), under_way))
+    app.router.add_post("/scheduler/preempt", _answering(_at_once(extender.preempt), under_way))
+    if admission is not None:
+        app.router.add_post(WEBHOOK_PATH, _answering(admission.review, under_way))
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(readiness))
     app.router.add_get("/metrics", _metrics(metrics))
+    return app
+
+
+def create_webhook_app(admission: Admission) -> web.Application:
+    """Put admission behind its path, alone: the API server reaches nothing else there."""
+    app = web.Application(client_max_size=MAX_REVIEW_BYTES)
+    under_way = app[_UNDER_WAY] = _UnderWay()
+    app.router.add_post(WEBHOOK_PATH, _answering(admission.review, under_way))
     return app
 
 
@@ -95,11 +113,18 @@ def tls_context(*, certificate: Path, key: Path, client_ca: Path | None) -> ssl.
     return context
 
 
-def _verb(answer: Callable[[bytes], bytes], under_way: _UnderWay) -> _Handler:
+def _at_once(answer: Callable[[bytes], bytes]) -> _Answer:
+    async def answer_at_once(body: bytes) -> bytes:
+        return answer(body)
+
+    return answer_at_once
+
+
+def _answering(answer: _Answer, under_way: _UnderWay) -> _Handler:
     async def handle(request: web.Request) -> web.Response:
         under_way.count += 1
         try:
-            body = answer(await request.read())
+            body = await answer(await request.read())
         except MalformedRequestError as error:
             _log.warning("malformed request", path=request.path, reason=str(error))
             return web.Response(status=400, text=f"{error}\n")

@@ -29,6 +29,15 @@ class Metrics:
         self._decisions: Final = Counter(
             "mooring_decisions", "Extender calls by verb and outcome.", ["verb", "outcome"], registry=self.registry
         )
+        self._review_latency: Final = Histogram(
+            "mooring_admission_duration_seconds",
+            "Time to answer an admission review, without reading the request from the network.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._reviews: Final = Counter(
+            "mooring_admission_reviews", "Admission reviews by outcome.", ["outcome"], registry=self.registry
+        )
         self.watch_restarts: Final = Counter(
             "mooring_watch_restarts",
             "Watches begun anew, by kind and reason.",
@@ -50,6 +59,11 @@ class Metrics:
         """Count one extender call."""
         self._latency_of(verb).observe(seconds)
         self._decisions_of(verb, outcome).inc()
+
+    def observe_review(self, outcome: str, seconds: float) -> None:
+        """Count one admission review."""
+        self._review_latency.observe(seconds)
+        self._reviews.labels(outcome).inc()
 
     def watch(self, cluster: Cluster, *, localities: Callable[[], Mapping[str, int]]) -> None:
         """Report an index's size, and pods by locality, each time metrics are read."""

@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9._-]+\Z")
 
 
 class MalformedRequestError(ValueError):
-    """A body that is not what kube-scheduler sends; the message says what is wrong."""
+    """A body that is not what is served here; the message says what is wrong."""
 
 
 class _NodeList(msgspec.Struct):
@@ -87,13 +87,25 @@ class Preemption(msgspec.Struct, frozen=True):
     victims: Mapping[str, msgspec.Raw]
 
 
+def decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+    """Read a body.
+
+    Raises:
+        MalformedRequestError: it is not JSON, or a part is missing or of the wrong type.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequestError(str(error)) from error
+
+
 def decode_request(body: bytes) -> Request:
     """Read a call of filter or prioritize.
 
     Raises:
         MalformedRequestError: the body is not JSON, or a part is missing or of the wrong type.
     """
-    args = _decode(_ARGS, body)
+    args = decode(_ARGS, body)
     if args.node_names != _NULL:
         try:
             names = NameList.parse(bytes(args.node_names))
@@ -112,7 +124,7 @@ def decode_preemption(body: bytes) -> Preemption:
     Raises:
         MalformedRequestError: the body is not JSON, or a part is missing or of the wrong type.
     """
-    args = _decode(_PREEMPTION_ARGS, body)
+    args = decode(_PREEMPTION_ARGS, body)
     if args.meta_victims is not None:
         return Preemption(_pod(args.pod), args.meta_victims)
     victims = {node: msgspec.Raw(_identifiers(victims)) for node, victims in (args.victims or {}).items()}
@@ -146,13 +158,6 @@ def encode_filter(request: Request, kept: NameList, refused: Iterable[tuple[str,
 def encode_preemption(victims: Mapping[str, msgspec.Raw]) -> bytes:
     """Answer preempt: the nodes on which evicting pods can help, with their victims as they came."""
     return msgspec.json.encode({"NodeNameToMetaVictims": victims})
-
-
-def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequestError(str(error)) from error
 
 
 def _pod(pod: Pod | None) -> Pod:

@@ -34,7 +34,7 @@ MALFORMED = (
     Malformed("pod-selector-null", "{podSelector: null}", "spec.podSelector"),
     Malformed("misspelt-field", "{podSelector: {}, topologykey: a}", "spec.topologykey"),
     Malformed("misspelt-in-selector", "{podSelector: {matchLables: {a: b}}}", "spec.podSelector.matchLables"),
-    Malformed("not-yet-a-field", "{podSelector: {}, schedulerName: mooring}", "spec.schedulerName"),
+    Malformed("not-yet-a-field", "{podSelector: {}, newVolumes: {}}", "spec.newVolumes"),
     Malformed("namespace-selector", "{podSelector: {}, namespaceSelector: {}}", "spec.namespaceSelector"),
     Malformed("cluster-no-namespaces", "{podSelector: {}}", "spec.namespaceSelector"),
     Malformed(
@@ -102,6 +102,9 @@ MALFORMED = (
         "{podSelector: {}, placement: Anywhere, whenUnsatisfiable: DoNotSchedule}",
         "spec.whenUnsatisfiable",
     ),
+    Malformed("scheduler-empty", "{podSelector: {}, schedulerName: ''}", "spec.schedulerName"),
+    Malformed("scheduler-long", "{podSelector: {}, schedulerName: " + "a" * 254 + "}", "spec.schedulerName"),
+    Malformed("scheduler-list", "{podSelector: {}, schedulerName: [volcano]}", "spec.schedulerName"),
     Malformed("mode", "{podSelector: {}, updateMode: Auto}", "spec.updateMode"),
     Malformed("mode-boolean", "{podSelector: {}, updateMode: off}", "spec.updateMode"),
     Malformed("annotations", "{podSelector: {}, podAnnotations: Obey}", "spec.podAnnotations"),

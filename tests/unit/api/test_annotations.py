@@ -66,6 +66,10 @@ def test_the_vocabulary_is_storks_with_twins() -> None:
         "mooring.dev/disableHyperconvergence",
         "stork.libopenstorage.org/disableHyperconvergence",
     )
+    assert annotations.DISABLE_ADMISSION.spellings == (
+        "mooring.dev/disable-admission-controller",
+        "stork.libopenstorage.org/disable-admission-controller",
+    )
     assert annotations.IGNORE.spellings == ("mooring.dev/ignore",)
     assert {"mooring", "stork"} == annotations.OPT_IN_SCHEDULERS
 

@@ -43,6 +43,7 @@ def test_the_short_policy_gets_the_documented_defaults() -> None:
     assert spec.pod_annotations is PodAnnotations.HONOR
     assert spec.disruption == Disruption(max_concurrent=1, cooldown="10m")
     assert spec.priority == 0
+    assert spec.scheduler_name is None
     assert spec.volume_selector.matches(None, None, {})
 
 
@@ -56,6 +57,7 @@ def test_every_field_is_read() -> None:
                 "placement": "Local",
                 "topologyKey": "topology.kubernetes.io/zone",
                 "whenUnsatisfiable": "DoNotSchedule",
+                "schedulerName": "volcano",
                 "updateMode": "Reconcile",
                 "disruption": {"maxConcurrent": 3, "cooldown": "1h30m"},
                 "podAnnotations": "Ignore",
@@ -70,6 +72,7 @@ def test_every_field_is_read() -> None:
     assert spec.volume_selector.match_labels == {"a": "b"}
     assert spec.topology_key == "topology.kubernetes.io/zone"
     assert spec.when_unsatisfiable is WhenUnsatisfiable.DO_NOT_SCHEDULE
+    assert spec.scheduler_name == "volcano"
     assert spec.update_mode is UpdateMode.RECONCILE
     assert spec.disruption.max_concurrent == 3
     assert spec.pod_annotations is PodAnnotations.IGNORE

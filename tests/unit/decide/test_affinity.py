@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit import builders
 from tests.unit.builders import (
     DISABLE,
@@ -29,9 +31,11 @@ from tests.unit.builders import (
     strict,
     term,
 )
+from tests.unit.worlds import World, selectors, worlds
 
-from mooring.cluster.records import NodeAffinity, to_json
-from mooring.decide.affinity import MAX_NODE_TERMS, fingerprint, node_affinity
+from mooring.cluster.records import NodeAffinity, NodeSelector, PreferredTerm, to_json
+from mooring.decide.affinity import PodAffinity, fingerprint, node_affinity, own_part, pod_affinity
+from mooring.decide.required import MAX_NODE_TERMS
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -254,6 +258,144 @@ def test_a_fingerprint_survives_the_api_server() -> None:
 
 def _of(terms: Sequence[Mapping[str, Any]]) -> NodeAffinity:
     return msgspec.convert({_REQUIRED: {"nodeSelectorTerms": list(terms)}}, NodeAffinity)
+
+
+def test_hostnames_instead_of_names() -> None:
+    """For autoscalers that do not read matchFields."""
+    cluster = cluster_of(_NODES, data("c1", on_hosts("b1", "a1")), strict())
+
+    affinity = node_affinity(decision_on(pod("web", "c1"), cluster), cluster.topology, by_hostname=True)
+
+    assert _plain(affinity) == {_REQUIRED: {"nodeSelectorTerms": _labelled(need(HOSTNAME, "In", "a1", "b1"))}}
+
+
+_OLD = NodeAffinity(required=_of(_named("b1")).required)
+_TODAY = NodeAffinity(required=_of(_named("a1")).required)
+_THEIRS = NodeAffinity(required=_of(_labelled(need("disk", "In", "ssd"))).required)
+_WISH = msgspec.convert([_weighted(7, need("disk", "In", "ssd"))], tuple[PreferredTerm, ...])
+_OLD_WISH = msgspec.convert([_weighted(9, need(HOSTNAME, "In", "b1"))], tuple[PreferredTerm, ...])
+_TODAYS_WISH = msgspec.convert(
+    [
+        _weighted(50, need(HOSTNAME, "In", "a1")),
+        _weighted(25, *_in_rack(_IN_ZONE_A, "x")),
+        _weighted(15, *_IN_ZONE_A),
+        _weighted(10, _IN_REGION),
+    ],
+    tuple[PreferredTerm, ...],
+)
+_PRODUCT = msgspec.convert(
+    {"nodeSelectorTerms": [term(need("disk", "In", "ssd"), fields=[need("metadata.name", "In", "a1")])]}, NodeSelector
+)
+
+
+def _with(affinity: NodeAffinity, preferred: tuple[PreferredTerm, ...]) -> NodeAffinity:
+    return NodeAffinity(required=affinity.required, preferred=preferred)
+
+
+def _wish(preferred: tuple[PreferredTerm, ...]) -> NodeAffinity:
+    return NodeAffinity(preferred=preferred)
+
+
+def test_own_part_is_what_has_the_hash() -> None:
+    """Each list is Mooring's or it is not; a mark that fits neither means that somebody changed the list."""
+    both = _with(_OLD, _WISH)
+
+    assert own_part(fingerprint(_OLD), both) == _OLD
+    assert own_part(fingerprint(_wish(_WISH)), both) == _wish(_WISH)
+    assert own_part(fingerprint(both), both) is None
+    assert own_part(fingerprint(_TODAY), both) is None
+    assert own_part(None, both) is None
+    assert own_part(fingerprint(NodeAffinity()), NodeAffinity()) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "current", "marked", "expected", "mark"),
+    [
+        # Strict, and nothing there: today's answer, marked.
+        (strict(), NodeAffinity(), None, _TODAY, _TODAY),
+        # The user's own terms: the product, which is nobody's alone.
+        (strict(), _THEIRS, None, NodeAffinity(required=_PRODUCT), None),
+        (strict(), _with(_THEIRS, _WISH), None, NodeAffinity(required=_PRODUCT, preferred=_WISH), None),
+        (strict(), _wish(_WISH), None, _with(_TODAY, _WISH), _TODAY),
+        # From a template of ours: today's answer in its place.
+        (strict(), _OLD, _OLD, _TODAY, _TODAY),
+        (strict(), _TODAY, _TODAY, _TODAY, _TODAY),
+        (strict(), _with(_OLD, _WISH), _OLD, _with(_TODAY, _WISH), _TODAY),
+        (strict(), _with(_THEIRS, _OLD_WISH), _wish(_OLD_WISH), NodeAffinity(required=_PRODUCT), None),
+        (strict(), _wish(_OLD_WISH), _wish(_OLD_WISH), _TODAY, _TODAY),
+        (soft(), _OLD, _OLD, _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        (soft(), _with(_OLD, _WISH), _OLD, _wish(_WISH), None),
+        (soft(), _wish(_OLD_WISH), _wish(_OLD_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        (soft(), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        (soft(), _with(_THEIRS, _OLD_WISH), _wish(_OLD_WISH), _with(_THEIRS, _TODAYS_WISH), _wish(_TODAYS_WISH)),
+        # A soft rule adds nothing to a pod that has nothing of ours.
+        (soft(), NodeAffinity(), None, NodeAffinity(), None),
+        (soft(), _with(_THEIRS, _WISH), None, _with(_THEIRS, _WISH), None),
+        # No rule today: what is ours goes, with its mark; what is not stays.
+        ((), _OLD, _OLD, NodeAffinity(), None),
+        ((), _with(_OLD, _WISH), _OLD, _wish(_WISH), None),
+        ((), _with(_THEIRS, _OLD_WISH), _wish(_OLD_WISH), _THEIRS, None),
+        (strict(updateMode="Audit"), _OLD, _OLD, NodeAffinity(), None),
+        # A mark that does not fit any more: somebody made the list theirs.
+        (soft(), _THEIRS, _OLD, _THEIRS, None),
+        ((), _OLD, _TODAY, _OLD, None),
+    ],
+)
+def test_a_pod_gets_todays_answer(
+    rule: Any, current: NodeAffinity, marked: NodeAffinity | None, expected: NodeAffinity, mark: NodeAffinity | None
+) -> None:
+    """Our part is replaced or taken away, the user's is kept, and the mark says what is wholly ours."""
+    cluster = cluster_of(_NODES, data("c1", on_hosts("a1")), rule)
+    decision = decision_on(pod("web", "c1"), cluster)
+    given = fingerprint(marked) if marked else None
+
+    placed = pod_affinity(decision, cluster.topology, current, mark=given)
+
+    assert placed == PodAffinity(expected, fingerprint(mark) if mark else None)
+    assert pod_affinity(decision, cluster.topology, placed.affinity, mark=placed.mark) == placed
+
+
+def test_volumes_without_a_node_in_common_do_not_set_a_pod_free() -> None:
+    """Where a template would get nothing, the pod's terms match no node, rather than being those of yesterday."""
+    cluster = cluster_of(_NODES, data("c1", on_hosts("a1")), data("c2", on_hosts("b1")), strict())
+    decision = decision_on(pod("web", "c1", "c2"), cluster)
+
+    placed = pod_affinity(decision, cluster.topology, _OLD, mark=fingerprint(_OLD))
+
+    assert _plain(placed.affinity) == {
+        _REQUIRED: {"nodeSelectorTerms": _labelled(need(HOSTNAME, "In", "a1"), need(HOSTNAME, "In", "b1"))}
+    }
+    assert placed.mark == fingerprint(placed.affinity)
+
+
+@settings(deadline=None)
+@given(
+    world=worlds(),
+    required=selectors(),
+    preferred=st.sampled_from([None, _WISH, _OLD_WISH]),
+    kept=st.sampled_from(["required", "preferred", ""]),
+    by_hostname=st.booleans(),
+)
+def test_asking_twice_changes_nothing(
+    world: World,
+    required: NodeSelector | None,
+    preferred: tuple[PreferredTerm, ...] | None,
+    kept: str,
+    *,
+    by_hostname: bool,
+) -> None:
+    """Whatever the rule, the pod and the mark: what comes out goes in and comes out the same."""
+    cluster = world.cluster
+    decision = decision_on(world.pod, cluster)
+    current = NodeAffinity(required=required, preferred=preferred)
+    part = NodeAffinity(**{kept: getattr(current, kept)}) if kept else NodeAffinity()
+    mark = fingerprint(part) if part != NodeAffinity() else None
+
+    once = pod_affinity(decision, cluster.topology, current, mark=mark, by_hostname=by_hostname)
+    twice = pod_affinity(decision, cluster.topology, once.affinity, mark=once.mark, by_hostname=by_hostname)
+
+    assert twice == once
+    assert (once.mark is not None) is (own_part(once.mark, once.affinity) is not None)
 
 
 def test_affinity_is_the_same_in_whatever_order_nodes_came() -> None:

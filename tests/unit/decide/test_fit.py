@@ -7,7 +7,7 @@ import pytest
 from tests.unit.builders import cluster_of, need, node, pod, term
 
 from mooring.cluster.records import PodSpec
-from mooring.decide.fit import accepts, fits, has_room
+from mooring.decide.fit import fits, hindrance
 
 
 def _spec(**spec: Any) -> PodSpec:
@@ -35,33 +35,33 @@ _HERE = term(fields=[need("metadata.name", "In", "n1")])
 
 
 @pytest.mark.parametrize(
-    ("given", "spec", "accepted"),
+    ("given", "spec", "in_the_way"),
     [
-        ({}, {}, True),
-        ({"cordoned": True}, {}, False),
-        ({"ready": "False"}, {}, False),
-        ({"ready": "Unknown"}, {}, False),
-        ({"ready": None}, {}, False),
-        ({}, {"nodeSelector": {"disk": "ssd"}}, True),
-        ({}, {"nodeSelector": {"disk": "hdd"}}, False),
-        ({}, {"nodeSelector": {"gpu": "yes"}}, False),
-        ({}, _required(_SSD), True),
-        ({}, _required(_HDD), False),
-        ({}, _required(_HDD, _SSD), True),
-        ({}, _required(_HERE), True),
-        ({}, _required(_ELSEWHERE), False),
-        ({}, _required(), False),
-        ({"taints": [_taint()]}, {}, False),
-        ({"taints": [_taint("NoExecute")]}, {}, False),
-        ({"taints": [_taint("PreferNoSchedule")]}, {}, True),
+        ({}, {}, ""),
+        ({"cordoned": True}, {}, "is cordoned"),
+        ({"ready": "False"}, {}, "is not ready"),
+        ({"ready": "Unknown"}, {}, "is not ready"),
+        ({"ready": None}, {}, "is not ready"),
+        ({}, {"nodeSelector": {"disk": "ssd"}}, ""),
+        ({}, {"nodeSelector": {"disk": "hdd"}}, "does not match the pod's nodeSelector"),
+        ({}, {"nodeSelector": {"gpu": "yes"}}, "does not match the pod's nodeSelector"),
+        ({}, _required(_SSD), ""),
+        ({}, _required(_HDD), "does not match the pod's node affinity"),
+        ({}, _required(_HDD, _SSD), ""),
+        ({}, _required(_HERE), ""),
+        ({}, _required(_ELSEWHERE), "does not match the pod's node affinity"),
+        ({}, _required(), "does not match the pod's node affinity"),
+        ({"taints": [_taint()]}, {}, "has the taint dedicated"),
+        ({"taints": [_taint("NoExecute")]}, {}, "has the taint dedicated"),
+        ({"taints": [_taint("PreferNoSchedule")]}, {}, ""),
     ],
 )
-def test_a_node_takes_a_pod(given: Mapping[str, Any], spec: Mapping[str, Any], *, accepted: bool) -> None:
+def test_a_node_takes_a_pod(given: Mapping[str, Any], spec: Mapping[str, Any], in_the_way: str) -> None:
     """Readiness, cordons, taints, selectors and the pod's own required affinity."""
     there = node("n1", labels={"disk": "ssd"}, **given)
 
-    assert accepts(_spec(**spec), there) is accepted
-    assert fits(_spec(**spec), there, cluster_of(there)) is accepted
+    assert hindrance(_spec(**spec), there, cluster_of(there)) == in_the_way
+    assert fits(_spec(**spec), there, cluster_of(there)) is not bool(in_the_way)
 
 
 @pytest.mark.parametrize(
@@ -82,35 +82,40 @@ def test_a_node_takes_a_pod(given: Mapping[str, Any], spec: Mapping[str, Any], *
 )
 def test_taints_are_tolerated(tolerations: Sequence[Mapping[str, str]], *, tolerated: bool) -> None:
     """By key, value and effect, each of which may be left open."""
-    assert accepts(_spec(tolerations=tolerations), node("n1", taints=[_taint()])) is tolerated
+    there = node("n1", taints=[_taint()])
+
+    assert fits(_spec(tolerations=tolerations), there, cluster_of(there)) is tolerated
 
 
 def test_every_taint_must_be_tolerated() -> None:
     """One that is not is enough to keep the pod away."""
     there = node("n1", taints=[_taint(), _taint(value="gpu")])
 
-    assert not accepts(_spec(tolerations=[_toleration()]), there)
-    assert accepts(_spec(tolerations=[_toleration(), _toleration(value="gpu")]), there)
+    assert not fits(_spec(tolerations=[_toleration()]), there, cluster_of(there))
+    assert fits(_spec(tolerations=[_toleration(), _toleration(value="gpu")]), there, cluster_of(there))
 
 
 @pytest.mark.parametrize(
-    ("offered", "requests", "room"),
+    ("offered", "requests", "short_of"),
     [
-        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"cpu": "500m", "memory": "512Mi"}, True),
-        ({"cpu": "999m", "memory": "1Gi", "pods": "2"}, {"cpu": "500m"}, False),
-        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"memory": "513Mi"}, False),
-        ({"cpu": "1", "memory": "1Gi", "pods": "1"}, {}, False),
-        ({"cpu": "1", "memory": "1Gi"}, {}, False),
-        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"nvidia.com/gpu": "1"}, True),
+        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"cpu": "500m", "memory": "512Mi"}, ""),
+        ({"cpu": "999m", "memory": "1Gi", "pods": "2"}, {"cpu": "500m"}, "cpu"),
+        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"memory": "513Mi"}, "memory"),
+        ({"cpu": "1", "memory": "1Gi", "pods": "1"}, {}, "pods"),
+        ({"cpu": "1", "memory": "1Gi"}, {}, "pods"),
+        ({"cpu": "500m", "memory": "1Gi", "pods": "1"}, {"cpu": "1"}, "cpu, pods"),
+        ({"cpu": "1", "memory": "1Gi", "pods": "2"}, {"nvidia.com/gpu": "1"}, ""),
     ],
 )
 def test_a_pod_fits_beside_what_runs_there(
-    offered: Mapping[str, str], requests: Mapping[str, str], *, room: bool
+    offered: Mapping[str, str], requests: Mapping[str, str], short_of: str
 ) -> None:
     """Another pod already takes half a core, half a gibibyte and one of the pods."""
     there = node("n1", allocatable=offered)
     running = pod("running", on="n1", requests={"cpu": "500m", "memory": "512Mi"}, phase="Running")
     cluster = cluster_of(there, running)
 
-    assert has_room(_spec(requests=requests), there, cluster) is room
-    assert fits(_spec(requests=requests), there, cluster) is room
+    assert hindrance(_spec(requests=requests), there, cluster) == (
+        f"has too little room: {short_of}" if short_of else ""
+    )
+    assert fits(_spec(requests=requests), there, cluster) is not bool(short_of)

@@ -76,13 +76,14 @@ def test_the_strongest_policy_wins(policies: Sequence[Any], winner: str, why: st
 
 def test_the_winners_whole_spec_holds() -> None:
     """Nothing is merged: what the winner leaves out has its default, whatever the loser says."""
-    loser = policy("z", topologyKey=ZONE, whenUnsatisfiable="DoNotSchedule", updateMode="Reconcile")
+    loser = policy("z", topologyKey=ZONE, whenUnsatisfiable="DoNotSchedule", updateMode="Reconcile", schedulerName="s")
     winner = policy("a", volumeSelector={"drivers": ["d"]}, updateMode="Audit", priority=1)
     rule = _resolve(pod("web", "c1"), claim("c1", "v"), volume("v", driver="d"), loser, winner).rule
 
     assert rule is not None
     assert (rule.policy, rule.strict, rule.topology_key, rule.scored) == (winner, False, HOSTNAME, True)
     assert (rule.volumes.drivers, rule.update_mode, rule.acts) == (("d",), UpdateMode.AUDIT, False)
+    assert rule.scheduler_name == ""
 
 
 @pytest.mark.parametrize(

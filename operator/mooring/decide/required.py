@@ -1,0 +1,130 @@
+"""What a strict rule requires, as node selector terms: alone, or added to a pod's own.
+
+Terms are ORed, so that a requirement is added to every term there is, and is never a term of its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from mooring.api.labels import HOSTNAME
+from mooring.cluster.records import Expression, NodeSelector, Term
+from mooring.cluster.topology import Level, Topology
+from mooring.decide.decision import Decision, intersection
+from mooring.decide.volumes import VolumeView, is_area
+from mooring.locate.location import Location
+from mooring.locate.selector import NAME_FIELD, matches_term
+
+#: Above this many nodes a term for each would make the pod larger than it makes scheduling faster (design, section 5).
+MAX_NODE_TERMS: Final = 100
+
+
+def required_affinity(
+    decision: Decision, topology: Topology, own: NodeSelector | None, *, by_hostname: bool = False
+) -> NodeSelector | None:
+    """Add what a strict rule requires to every term of a selector, so that it selects only nodes near the data.
+
+    A rule that can be met nowhere is carried too: the pod waits, as under a scheduler that asks the extender.
+
+    Args:
+        decision: what to require; nothing unless its rule is strict and acts.
+        topology: the labels of nodes.
+        own: the terms that are there; None selects every node, while a term without requirements selects none.
+        by_hostname: name nodes by their hostname label. kube-scheduler finds them faster by their names, but Karpenter
+            ignores pods with matchFields and simulates the first term's matchExpressions only.
+    """
+    rule, counting = decision.rule, decision.counting
+    if rule is None or not rule.acts or not rule.strict or not counting:
+        return own
+    if not by_hostname and (product := _product(own, _named_nodes(counting, rule.topology_key))):
+        return NodeSelector(product)
+    expressions = _expressions(counting, rule.topology_key, topology)
+    return NodeSelector(tuple(_each(own, lambda term: [_with(term, expressions)]))) if expressions else own
+
+
+def _named_nodes(counting: Sequence[VolumeView], topology_key: str) -> Sequence[str]:
+    """The nodes near all volumes, where they are what the rule asks for, and few; else none."""
+    if topology_key != HOSTNAME or any(view.location.precision is not Level.HOST for view in counting):
+        return ()
+    nodes = intersection(view.placed for view in counting)
+    return sorted(nodes) if len(nodes) <= MAX_NODE_TERMS else ()
+
+
+def _product(own: NodeSelector | None, nodes: Sequence[str]) -> tuple[Term, ...]:
+    """Every term with every node that it does not exclude by name; empty where that is no term at all or too many."""
+    if not nodes:
+        return ()
+    terms = tuple(islice(_each(own, lambda term: _on_each(term, nodes)), MAX_NODE_TERMS + 1))
+    return terms if len(terms) <= MAX_NODE_TERMS else ()
+
+
+def _each(own: NodeSelector | None, narrow: Callable[[Term], Iterable[Term]]) -> Iterator[Term]:
+    """Narrow every term; one without requirements selects nothing, which with a requirement it might."""
+    if own is None:
+        yield from narrow(Term())
+        return
+    for term in own.node_selector_terms:
+        yield from narrow(term) if term != Term() else (term,)
+
+
+def _on_each(term: Term, nodes: Sequence[str]) -> Iterator[Term]:
+    # kube-scheduler looks at the named nodes only, before any filter runs, where every term has matchFields.
+    for node in nodes:
+        if not term.match_fields or matches_term(Term(match_fields=term.match_fields), node, {}):
+            name = Expression(NAME_FIELD, "In", (node,))
+            yield Term(term.match_expressions, _union(term.match_fields, (name,)))
+
+
+def _with(term: Term, expressions: tuple[Expression, ...]) -> Term:
+    return Term(_union(term.match_expressions, expressions), term.match_fields)
+
+
+def _union(there: tuple[Expression, ...], wanted: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    """What is there and what is wanted, each once, so that adding it again changes nothing."""
+    return (*there, *(expression for expression in wanted if expression not in there))
+
+
+def _expressions(counting: Sequence[VolumeView], topology_key: str, topology: Topology) -> tuple[Expression, ...]:
+    """What selects the nodes near all volumes, each volume by a requirement of its own."""
+    found: tuple[Expression, ...] = ()
+    for view in counting:
+        if view.placed:
+            expression = _expression(view, topology_key, topology)
+            # An area that no label describes cannot be said here; the volume's own affinity still holds.
+            found = _union(found, (expression,) if expression.values else ())
+        else:
+            # No node with the data has the label, so that none is near; a list of no values is not allowed.
+            found = _union(found, (Expression(topology_key, "Exists"), Expression(topology_key, "DoesNotExist")))
+    return found
+
+
+def _expression(view: VolumeView, topology_key: str, topology: Topology) -> Expression:
+    """One requirement that selects the nodes a volume may be used near to."""
+    key = topology_key
+    if is_area(view.location, topology_key, topology):
+        if (area := _area_label(view.location, topology)) is not None:
+            return area
+        key = HOSTNAME
+    values = {value for node in view.location.nodes if (value := topology.labels(node).get(key)) is not None}
+    return Expression(key, "In", tuple(sorted(values)))
+
+
+def _area_label(location: Location, topology: Topology) -> Expression | None:
+    """The label that says "in this area" in one line, where one label does: the level's own.
+
+    It goes from place to place rather than from node to node, of which an area has many.
+    """
+    level, rest = location.precision, location.nodes
+    keys, values = set(), []
+    while rest:
+        place = topology.place(next(iter(rest)), level) if level is not None else None
+        if place is None:
+            return None
+        key, value = place[-1]
+        members = topology.with_label(key, value)
+        if not members <= location.nodes:
+            return None
+        keys.add(key)
+        values.append(value)
+        rest -= members
+    return Expression(keys.pop(), "In", tuple(sorted(values))) if len(keys) == 1 else None

@@ -1,0 +1,78 @@
+"""What is said of a pod that waits because of a rule."""
+
+from typing import Any
+
+import pytest
+from tests.unit import builders
+from tests.unit.builders import PREFER_LOCAL, data, decision_on, node, on_hosts, soft, strict
+
+from mooring.cluster.records import Condition, Pod
+from mooring.decide.waiting import why_waiting
+
+_GIVEN_UP = (Condition(type="PodScheduled", status="False", reason="Unschedulable"),)
+_CORDONED = node("n1", cordoned=True)
+_FULL = node("n2", allocatable={"cpu": "1", "memory": "8Gi", "pods": "9"})
+
+
+def waiting(*, given_up: bool = True, on: str = "", **fields: Any) -> Pod:
+    """A pod with one claim that kube-scheduler could not place."""
+    pod = builders.pod("web", "db", on=on, requests={"cpu": "2"}, **fields)
+    pod.status.conditions = _GIVEN_UP if given_up else ()
+    return pod
+
+
+def said(pod: Pod, *objects: Any) -> str:
+    """What is said of it, with its data on n1 and n2."""
+    cluster = builders.cluster_of(_CORDONED, _FULL, data("db", on_hosts("n1", "n2")), *objects)
+    return why_waiting(pod, decision_on(pod, cluster), cluster)
+
+
+def test_every_near_node_has_its_reason() -> None:
+    """The rule, the nodes with the data, and what keeps the pod off each."""
+    assert said(waiting(), strict()) == (
+        "VolumePlacementPolicy/shop/strict keeps the pod near the data of db: "
+        "n1 is cordoned; n2 has too little room: cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pod", "policy"),
+    [
+        (waiting(given_up=False), strict()),
+        (waiting(on="n3"), strict()),
+        (waiting(), soft()),
+        (waiting(), strict(updateMode="Audit")),
+        (waiting(), ()),
+    ],
+    ids=["not tried yet", "runs", "soft", "audit", "no rule"],
+)
+def test_nothing_is_said_of_others(pod: Pod, policy: Any) -> None:
+    """What waits for another reason, or not at all, is none of our business."""
+    assert said(pod, policy) == ""
+
+
+def test_an_obstacle_is_named() -> None:
+    """A strict rule that can be met nowhere says why."""
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in ("a", "b")]
+    pod = waiting(annotations={PREFER_LOCAL: "true"}, volumes=volumes)
+    message = said(pod, data("a", on_hosts("n1")), data("b", on_hosts("n2")))
+
+    assert "the volumes have no node in common" in message
+
+
+def test_a_node_with_room_is_left_to_the_scheduler() -> None:
+    """What else is in the way (other pods, ports) kube-scheduler says itself."""
+    assert "n3 has room; kube-scheduler says" in said(
+        waiting(annotations={PREFER_LOCAL: "true"}),
+        node("n3"),
+        builders.volume("pv-db", on_hosts("n3")),
+    )
+
+
+def test_an_event_is_short() -> None:
+    """Five nodes are named, the others counted."""
+    names = [f"m{number}" for number in range(8)]
+    message = said(waiting(), strict(), [node(name, cordoned=True) for name in names], data("db", on_hosts(*names)))
+
+    assert message.count("is cordoned") == 5
+    assert message.endswith("and 3 more nodes")

@@ -1,0 +1,437 @@
+"""Admission without a socket: what becomes of a pod, what is said about it, and that every pod can be created."""
+
+import asyncio
+import base64
+import copy
+import json
+from typing import Any, Final
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+from tests.unit import builders
+from tests.unit.builders import DISABLE, HOSTNAME, PREFER_LOCAL, ZONE, claim, cluster_of, data, need, on_hosts, term
+from tests.unit.jsonpatch import patched
+
+from mooring.cluster.index import Cluster
+from mooring.cluster.records import NodeAffinity, NodeSelector, PersistentVolume, Term
+from mooring.decide.affinity import fingerprint
+from mooring.locate.location import Location
+from mooring.locate.locator import Locator
+from mooring.serve.admission import Admission
+from mooring.serve.metrics import Metrics
+
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
+_HASH: Final = "mooring.dev/affinity-hash"
+_OPT_OUTS: Final = ("mooring.dev/disable-admission-controller", "stork.libopenstorage.org/disable-admission-controller")
+_NODES: Final = [builders.node(f"n{number}", zone="a") for number in (1, 2, 3)]
+_LOCATED: Final = data("c", on_hosts("n1"))
+_ON_N1: Final = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]
+_POD_AFFINITY: Final = {_REQUIRED: [{"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "web"}}}]}
+
+Pod = dict[str, Any]
+
+
+class BrokenLocator(Locator):
+    """A locator with a defect."""
+
+    def locate(self, volume: PersistentVolume) -> Location:
+        """Fail, as no locator should.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(f"no idea where {volume.name} is")
+
+
+class Answer:
+    """What came back for a pod."""
+
+    def __init__(self, pod: Pod, response: dict[str, Any]) -> None:
+        self.response = response
+        self.patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
+        self.pod = patched(pod, self.patch)
+        self.audit = response.get("auditAnnotations", {})
+        self.warnings = response.get("warnings", [])
+
+    @property
+    def required(self) -> Any:
+        """The required terms, or None."""
+        affinity = self.pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+        return affinity.get(_REQUIRED, {}).get("nodeSelectorTerms")
+
+    @property
+    def mark(self) -> str | None:
+        """The hash that marks terms as Mooring's."""
+        found: dict[str, str] = self.pod["metadata"].get("annotations", {})
+        return found.get(_HASH)
+
+
+def _pod(*claims: str, annotations: dict[str, str] | None = None, labels: Any = None, **spec: Any) -> Pod:
+    """A pod as the API server shows it: named, with defaults, and with much that Mooring does not read."""
+    metadata: dict[str, Any] = {"name": "web", "namespace": builders.NAMESPACE, "creationTimestamp": None}
+    if annotations is not None:
+        metadata["annotations"] = annotations
+    if labels is not None:
+        metadata["labels"] = labels
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims or ("c",)]
+    return {
+        "metadata": metadata,
+        "spec": {
+            "schedulerName": "default-scheduler",
+            "volumes": [*volumes, {"name": "tmp", "emptyDir": {}}],
+            "containers": [{"name": "main", "image": "example.com/main:1", "resources": {}}],
+            "terminationGracePeriodSeconds": 30,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def _body(pod: Any, **request: Any) -> bytes:
+    asked = {
+        "uid": "u-1",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "namespace": builders.NAMESPACE,
+        "operation": "CREATE",
+        "object": pod,
+        **request,
+    }
+    return json.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": asked}).encode()
+
+
+def _admission(cluster: Cluster, **settings: Any) -> Admission:
+    how = {"scheduler_alive": lambda: False, **settings}
+    return Admission(
+        cluster, how.pop("locator", None) or Locator(cluster), how.pop("metrics", None) or Metrics(), **how
+    )
+
+
+async def _review(pod: Pod, *objects: Any, request: dict[str, Any] | None = None, **settings: Any) -> Answer:
+    admission = _admission(cluster_of(_NODES, *objects), **settings)
+    answer = json.loads(await admission.review(_body(pod, **(request or {}))))
+    assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    assert (answer["response"]["uid"], answer["response"]["allowed"]) == ("u-1", True)
+    return Answer(pod, answer["response"])
+
+
+def _mark(terms: Any) -> str:
+    selector = NodeSelector(tuple(msgspec.convert(found, Term) for found in terms))
+    return fingerprint(NodeAffinity(required=selector))
+
+
+@pytest.mark.parametrize("annotations", [None, {}, {"note": "mine"}])
+async def test_a_strict_pod_is_bound_to_its_data(annotations: dict[str, str] | None) -> None:
+    """Under any scheduler: required node affinity, marked as ours, and nothing else of the pod is touched."""
+    pod = _pod(annotations=annotations)
+
+    answer = await _review(pod, _LOCATED, builders.strict())
+
+    assert answer.required == _ON_N1
+    assert answer.mark == _mark(_ON_N1)
+    expected = copy.deepcopy(pod)
+    expected["spec"]["affinity"] = {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": _ON_N1}}}
+    expected["metadata"]["annotations"] = {**(annotations or {}), _HASH: answer.mark}
+    assert answer.pod == expected
+    assert answer.audit == {"policy": "VolumePlacementPolicy/shop/strict", "placement": "strict"}
+    assert answer.warnings == []
+
+
+async def test_an_annotation_is_carried_too() -> None:
+    """STORK's preferLocalNodeOnly is strict under the stock scheduler as well."""
+    pod = _pod(annotations={"stork.libopenstorage.org/preferLocalNodeOnly": "true"})
+
+    answer = await _review(pod, _LOCATED)
+
+    assert answer.required == _ON_N1
+    assert answer.audit == {"policy": "annotation preferLocalNodeOnly", "placement": "strict"}
+
+
+async def test_a_users_affinity_is_kept() -> None:
+    """Its terms become part of the product, and affinity to pods and preferences stay as they are."""
+    wishes = [{"weight": 1, "preference": {"matchExpressions": [need("gpu", "Exists")]}}]
+    disk = {"key": "disk", "operator": "In", "values": ["ssd"]}
+    affinity = {
+        "podAffinity": _POD_AFFINITY,
+        "nodeAffinity": {
+            _REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [disk]}]},
+            _PREFERRED: wishes,
+        },
+    }
+
+    answer = await _review(_pod(affinity=affinity), _LOCATED, builders.strict())
+
+    assert answer.pod["spec"]["affinity"] == {
+        "podAffinity": _POD_AFFINITY,
+        "nodeAffinity": {
+            _REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [disk], **_ON_N1[0]}]},
+            _PREFERRED: wishes,
+        },
+    }
+    assert answer.mark is None
+
+
+async def test_affinity_to_pods_alone_is_kept() -> None:
+    """The node affinity is put beside it."""
+    answer = await _review(_pod(affinity={"podAffinity": _POD_AFFINITY}), _LOCATED, builders.strict())
+
+    assert answer.pod["spec"]["affinity"]["podAffinity"] == _POD_AFFINITY
+    assert answer.required == _ON_N1
+
+
+@pytest.mark.parametrize(
+    ("objects", "required", "outcome"),
+    [
+        ([*_LOCATED, builders.strict()], _ON_N1, "strict"),
+        ([*_LOCATED, builders.soft()], None, "soft"),
+        ([*_LOCATED], None, "no-opinion"),
+        ([*_LOCATED, builders.strict(updateMode="Audit")], None, "audit"),
+    ],
+)
+async def test_a_template_of_ours_gets_todays_answer(objects: list[Any], required: Any, outcome: str) -> None:
+    """Terms that came with the template are replaced, or go with their mark; a soft rule's replace them too."""
+    old = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n3"]}]}]
+    pod = _pod(
+        affinity={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": old}}}, annotations={_HASH: _mark(old), "note": "x"}
+    )
+
+    answer = await _review(pod, *objects)
+
+    assert answer.required == required
+    assert answer.audit["placement"] == outcome
+    assert answer.pod["metadata"]["annotations"]["note"] == "x"
+    if outcome == "strict":
+        assert answer.mark == _mark(_ON_N1)
+    elif outcome != "soft":
+        assert answer.mark is None
+
+
+async def test_hostnames_for_autoscalers() -> None:
+    """The setting changes the form and not the meaning."""
+    answer = await _review(_pod(), _LOCATED, builders.strict(), by_hostname=True)
+
+    assert answer.required == [{"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": ["n1"]}]}]
+
+
+@pytest.mark.parametrize(
+    ("objects", "settings"),
+    [
+        ([*_LOCATED, builders.strict()], {}),
+        ([*_LOCATED, builders.strict()], {"scheduler_alive": lambda: True}),
+        ([*_LOCATED], {"scheduler_alive": lambda: True}),
+        ([*_LOCATED, builders.strict(topologyKey=ZONE, schedulerName="volcano")], {}),
+        ([*_LOCATED, builders.strict()], {"by_hostname": True}),
+    ],
+)
+@pytest.mark.parametrize(
+    "affinity", [None, {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [term(need("disk", "Exists"))]}}}]
+)
+async def test_asking_again_changes_nothing(objects: list[Any], settings: dict[str, Any], affinity: Any) -> None:
+    """The API server asks again where another webhook came after us."""
+    first = await _review(_pod(**({"affinity": affinity} if affinity else {})), *objects, **settings)
+
+    again = await _review(first.pod, *objects, **settings)
+
+    assert first.patch
+    assert again.patch == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_dry_run_is_answered_alike(*, dry_run: bool) -> None:
+    """There are no side effects to leave out."""
+    answer = await _review(_pod(), _LOCATED, builders.strict(), request={"dryRun": dry_run})
+
+    assert answer.required == _ON_N1
+
+
+async def test_the_namespace_is_the_requests() -> None:
+    """A pod in a manifest of no namespace is one of the namespace that it is created in."""
+    pod = _pod()
+    del pod["metadata"]["namespace"]
+
+    assert (await _review(pod, _LOCATED, builders.strict())).required == _ON_N1
+    assert (await _review(pod, _LOCATED, builders.strict(), request={"namespace": "other"})).patch == []
+
+
+@pytest.mark.parametrize("objects", [[], [claim("c")]], ids=["missing", "pending"])
+async def test_claims_without_a_volume_are_told_about(objects: list[Any]) -> None:
+    """The pod is admitted as far as they go, its other volumes hold, and the audit log says so."""
+    detail = "the claim is not bound" if objects else "the claim does not exist"
+    other = data("other", on_hosts("n2"))
+
+    alone = await _review(_pod(), *objects, builders.strict())
+    beside = await _review(_pod("c", "other"), *objects, *other, builders.strict())
+
+    assert alone.patch == []
+    assert (alone.audit["placement"], alone.audit["unboundClaims"]) == ("unknown", f"c: {detail}")
+    assert beside.required is not None
+    assert beside.required[0]["matchFields"][0]["values"] == ["n2"]
+    assert beside.audit["unboundClaims"] == f"c: {detail}"
+
+
+async def test_a_claim_on_its_way_is_waited_for() -> None:
+    """A StatefulSet's claims are made right before its pod."""
+    cluster = cluster_of(_NODES, builders.strict())
+    asked: list[tuple[str, str]] = []
+
+    async def has_it(namespace: str, name: str, /) -> bool:
+        asked.append((namespace, name))
+        asyncio.get_running_loop().call_later(
+            0.02, lambda: [cluster.put(builders.kind_of(each), each) for each in _LOCATED]
+        )
+        return True
+
+    answer = json.loads(await _admission(cluster, lookup=has_it).review(_body(_pod())))
+
+    assert asked == [("shop", "c")]
+    assert Answer(_pod(), answer["response"]).required == _ON_N1
+
+
+@pytest.mark.parametrize("key", _OPT_OUTS)
+async def test_a_pod_that_is_opted_out_is_left_wholly_alone(key: str) -> None:
+    """By either spelling, also where it carries terms of ours that are out of date."""
+    old = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n3"]}]}]
+    pod = _pod(
+        annotations={key: "true", _HASH: _mark(old), PREFER_LOCAL: "true"},
+        affinity={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": old}}},
+    )
+
+    answer = await _review(pod, _LOCATED, builders.strict(schedulerName="volcano"), scheduler_alive=lambda: True)
+
+    assert answer.patch == []
+    assert answer.audit == {"placement": "disabled"}
+
+
+async def test_what_is_no_boolean_is_a_warning() -> None:
+    """Whoever creates the pod reads it, and the annotation counts as absent."""
+    annotations = {_OPT_OUTS[0]: "yes", DISABLE: "of course"}
+
+    answer = await _review(_pod(annotations=annotations), _LOCATED, builders.strict())
+
+    assert answer.required == _ON_N1
+    assert answer.warnings == [
+        f"mooring: {_OPT_OUTS[0]}: 'yes' is not a boolean (true or false) and is passed over",
+        f"mooring: {DISABLE}: 'of course' is not a boolean (true or false) and is passed over",
+    ]
+
+
+async def test_the_scheduler_is_set_and_told() -> None:
+    """Mooring's while it lives and the setting is on, or the policy's; the audit log names it."""
+    adopted = await _review(_pod(), _LOCATED, scheduler_alive=lambda: True)
+    dead = await _review(_pod(), _LOCATED)
+    off = await _review(_pod(), _LOCATED, scheduler_alive=lambda: True, set_scheduler_name=False)
+    named = await _review(_pod(), claim("c"), builders.soft(schedulerName="volcano"))
+    chosen = await _review(_pod(schedulerName="stork"), _LOCATED, scheduler_alive=lambda: True)
+
+    assert adopted.pod["spec"]["schedulerName"] == "mooring"
+    assert adopted.audit == {
+        "policy": "schedulerName mooring",
+        "placement": "soft",
+        "schedulerName": "mooring",
+    }
+    assert dead.patch == off.patch == chosen.patch == []
+    assert dead.audit == {"placement": "no-opinion"}
+    assert named.pod["spec"]["schedulerName"] == named.audit["schedulerName"] == "volcano"
+
+
+async def test_a_pod_without_a_name_yet_gets_a_policys_scheduler() -> None:
+    """Its ephemeral claims have no name yet either, and count as claims."""
+    pod = _pod(volumes=[{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}}])
+    pod["metadata"] |= {"name": "", "generateName": "web-"}
+
+    answer = await _review(pod, builders.soft(schedulerName="volcano"))
+
+    assert answer.pod["spec"]["schedulerName"] == "volcano"
+
+
+@pytest.mark.parametrize(
+    "request_fields",
+    [
+        {"operation": "UPDATE"},
+        {"subResource": "binding"},
+        {"kind": {"group": "apps", "version": "v1", "kind": "Deployment"}},
+        {"operation": "DELETE", "object": None},
+    ],
+)
+async def test_what_is_not_a_new_pod_is_allowed(request_fields: dict[str, Any]) -> None:
+    """It should never arrive, and is none of our business."""
+    answer = await _review(_pod(), _LOCATED, builders.strict(), request=request_fields)
+
+    assert answer.response == {"uid": "u-1", "allowed": True}
+
+
+async def test_a_pod_that_cannot_be_read_is_allowed() -> None:
+    """What is wrong with it is the API server's to say; the log names the field."""
+    with capture_logs() as logs:
+        answer = await _review(_pod(), _LOCATED, builders.strict(), request={"object": {"metadata": {"name": 7}}})
+
+    assert answer.patch == []
+    assert answer.audit == {"placement": "undecided"}
+    (line,) = [each for each in logs if each["log_level"] == "warning"]
+    assert "$.metadata.name" in line["reason"]
+
+
+async def test_a_defect_keeps_no_pod_from_being_created() -> None:
+    """It is logged with its traceback, and the pod is created as it is."""
+    cluster = cluster_of(_NODES, *_LOCATED, builders.strict())
+
+    with capture_logs() as logs:
+        answer = await _review(_pod(), *_LOCATED, builders.strict(), locator=BrokenLocator(cluster))
+
+    assert answer.patch == []
+    assert answer.audit == {"placement": "undecided"}
+    assert [each["pod"] for each in logs if each["log_level"] == "error"] == ["shop/web"]
+
+
+async def test_before_the_cluster_is_read_pods_are_left_alone() -> None:
+    """A thousand of them are one line in the log."""
+    admission = _admission(cluster_of(_NODES, *_LOCATED, builders.strict()), is_ready=lambda: False)
+
+    with capture_logs() as logs:
+        answers = [json.loads(await admission.review(_body(_pod())))["response"] for _ in range(3)]
+
+    assert [each.get("patch") for each in answers] == [None] * 3
+    assert [each["log_level"] for each in logs].count("warning") == 1
+
+
+@pytest.mark.parametrize(
+    ("namespace", "labels", "probed"),
+    [
+        ("mooring-system", {"mooring.dev/probe": "true"}, True),
+        ("mooring-system", {}, False),
+        ("shop", {"mooring.dev/probe": "true"}, False),
+    ],
+)
+async def test_a_probe_is_answered(namespace: str, labels: dict[str, str], *, probed: bool) -> None:
+    """By its label, and from the release's namespace only: nobody else's pods are marked."""
+    request = {"namespace": namespace}
+
+    answer = await _review(_pod(labels=labels), request=request, namespace="mooring-system")
+
+    assert (answer.pod["metadata"].get("annotations") == {"mooring.dev/probed": "true"}) is probed
+    assert (answer.audit["placement"] == "probe") is probed
+
+
+async def test_a_probe_is_not_answered_before_the_cluster_is_read() -> None:
+    """What it asks is whether pods get their affinity."""
+    pod = _pod(labels={"mooring.dev/probe": "true"})
+
+    answer = await _review(
+        pod, request={"namespace": "mooring-system"}, namespace="mooring-system", is_ready=lambda: False
+    )
+
+    assert answer.patch == []
+
+
+async def test_reviews_are_counted_by_outcome() -> None:
+    """Each counts once, with its time."""
+    metrics = Metrics()
+    await _review(_pod(), _LOCATED, builders.strict(), metrics=metrics)
+    await _review(_pod(), _LOCATED, builders.strict(), metrics=metrics, request={"operation": "UPDATE"})
+
+    lines = metrics.render().decode().splitlines()
+
+    assert 'mooring_admission_reviews_total{outcome="strict"} 1.0' in lines
+    assert 'mooring_admission_reviews_total{outcome="not-a-pod"} 1.0' in lines
+    assert "mooring_admission_duration_seconds_count 2.0" in lines
