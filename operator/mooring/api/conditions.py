@@ -82,7 +82,8 @@ class PolicyReason(StrEnum):
     """Reasons of the conditions that only policies have (`VolumeLocal` there uses `VolumeLocalReason`)."""
 
     IN_FORCE = "InForce"
-    INVALID = "Invalid"
+    NO_SUCH_TOPOLOGY = "NoSuchTopology"
+    """No node has the label that `spec.topologyKey` names: a person must mend one or the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

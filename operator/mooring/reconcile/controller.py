@@ -10,41 +10,55 @@ import structlog
 from mooring.cluster.connection import ApiError
 from mooring.cluster.index import Change, Cluster
 from mooring.cluster.pace import Pace
+from mooring.cluster.records import WORKLOADS, Key, Pod
 from mooring.locate.locator import Locator
-from mooring.reconcile.deployments import DeploymentReconciler
 from mooring.reconcile.ledger import Ledger
+from mooring.reconcile.mover import Mover, Probe
 from mooring.reconcile.pods import PodReconciler
 from mooring.reconcile.policies import PolicyReconciler
-from mooring.reconcile.queue import Key, WorkQueue
-from mooring.reconcile.writer import Writer, is_gone
+from mooring.reconcile.queue import WorkQueue
+from mooring.reconcile.workloads import WorkloadReconciler
+from mooring.reconcile.writer import Writer
 
 _WORKERS: Final = 8
 #: Changes of one policy's counts within this time become one write of its status, in seconds.
 POLICY_DELAY: Final = 1.0
 #: Changes of nodes, policies and namespaces within this time become one look at everything they concern, in seconds.
 SWEEP_DELAY: Final = 0.2
-_CONFLICT: Final = 409
+#: A StatefulSet's controller drops our conditions with each write of its status, of which scaling takes many: they are
+#: put back at most once in this time, in seconds.
+STATEFUL_SET_DELAY: Final = 1.0
 _POLICY_KINDS: Final = frozenset({"VolumePlacementPolicy", "ClusterVolumePlacementPolicy"})
 
 _log = structlog.get_logger(__name__)
-_Turn = Callable[[str], Awaitable[float | None]]
+_Turn = Callable[[Key], Awaitable[float | None]]
 
 
 class Controller:
     """Runs the reconcilers, one turn for each object that a change may concern."""
 
-    def __init__(self, cluster: Cluster, locator: Locator, writer: Writer, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        locator: Locator,
+        writer: Writer,
+        ledger: Ledger,
+        probe: Probe,
+        *,
+        by_hostname: bool = False,
+    ) -> None:
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._queue: Final = WorkQueue()
         pods = PodReconciler(cluster, locator, writer, ledger)
-        deployments = DeploymentReconciler(cluster, locator, writer, ledger)
+        mover = Mover(cluster, writer, probe)
+        workloads = WorkloadReconciler(cluster, locator, writer, ledger, mover, by_hostname=by_hostname)
         policies = PolicyReconciler(cluster, writer, ledger)
         self._turns: Final[dict[str, _Turn]] = {
             "Pod": pods.reconcile,
-            "Deployment": deployments.reconcile,
             "Policy": policies.reconcile,
             "Sweep": self._sweep,
+            **dict.fromkeys(WORKLOADS, workloads.reconcile),
         }
         ledger.listen(self.policy_changed)
         self._topology_version = -1
@@ -54,9 +68,7 @@ class Controller:
         """Work until cancelled. The index must be complete: an object that is merely not read yet is not gone."""
         self._cluster.listen(self._changed)
         self._queue.add(_sweep_of(None))
-        for kind in _POLICY_KINDS:
-            for key in self._cluster.all(kind):
-                self.policy_changed(key)
+        self._all_policies_changed()
         async with asyncio.TaskGroup() as group:
             for _ in range(_WORKERS):
                 group.create_task(self._work())
@@ -65,15 +77,20 @@ class Controller:
         """Ask for a policy's turn, soon: many changes of its counts become one write."""
         self._queue.add_after(Key("Policy", key), POLICY_DELAY)
 
+    def _all_policies_changed(self) -> None:
+        for kind in _POLICY_KINDS:
+            for key in self._cluster.all(kind):
+                self.policy_changed(key)
+
     async def _work(self) -> None:
         async for key in self._queue:
             try:
-                again_after = await self._turns[key.kind](key.name)
+                again_after = await self._turns[key.kind](key)
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                if isinstance(error, ApiError) and is_gone(error):
+                if isinstance(error, ApiError) and error.is_missing:
                     self._queue.done(key)
                     continue
-                log = _log.debug if isinstance(error, ApiError) and error.status == _CONFLICT else _log.warning
+                log = _log.debug if isinstance(error, ApiError) and error.is_conflict else _log.warning
                 log("turn failed", kind=key.kind, key=key.name, error=str(error) or type(error).__name__)
                 self._queue.failed(key)
             except Exception:  # noqa: BLE001 - one object's trouble must not end the work on all others
@@ -87,8 +104,9 @@ class Controller:
         side = change.new if change.new is not None else change.old
         if change.kind == "Pod":
             self._pod_changed(change)
-        elif change.kind == "Deployment":
-            self._add("Deployment", [change.key])
+        elif change.kind in WORKLOADS:
+            is_new = change.old is None or change.old.metadata.generation != side.metadata.generation
+            self._workload_changed(Key(change.kind, change.key), at_once=is_new)
         elif change.kind == "PersistentVolumeClaim":
             self._claims_changed([change.key])
         elif change.kind == "PersistentVolume":
@@ -103,19 +121,33 @@ class Controller:
         elif self._cluster.topology_version != self._topology_version:
             self._topology_version = self._cluster.topology_version
             self._queue.add_after(_sweep_of(None), SWEEP_DELAY)
+            self._all_policies_changed()
 
     def _pod_changed(self, change: Change) -> None:
-        deployments = {pod.deployment for pod in (change.old, change.new) if pod is not None} - {""}
-        if any(pod is not None and pod.claims for pod in (change.old, change.new)):
-            self._add("Pod", [change.key])
-            self._add("Deployment", deployments)
+        sides: list[Pod] = [side for side in (change.old, change.new) if side is not None]
+        if any(pod.claims for pod in sides):
+            self._queue.add(Key("Pod", change.key))
+            self._owners_changed(sides)
 
     def _claims_changed(self, claims: Iterable[str]) -> None:
         for claim in claims:
             pods = self._cluster.pods_of_claim(claim)
-            self._add("Pod", pods)
-            owners = {self._cluster.pods[pod].deployment for pod in pods} - {""}
-            self._add("Deployment", owners | self._cluster.deployments_of_claim(claim))
+            for pod in pods:
+                self._queue.add(Key("Pod", pod))
+            self._owners_changed(self._cluster.pods[pod] for pod in pods)
+            for workload in self._cluster.workloads_of_claim(claim):
+                self._workload_changed(workload)
+
+    def _owners_changed(self, pods: Iterable[Pod]) -> None:
+        for workload in {pod.workload for pod in pods}:
+            if workload is not None and workload.kind in WORKLOADS:
+                self._workload_changed(workload)
+
+    def _workload_changed(self, workload: Key, *, at_once: bool = False) -> None:
+        if workload.kind == "StatefulSet" and not at_once:
+            self._queue.add_after(workload, STATEFUL_SET_DELAY)
+        else:
+            self._queue.add(workload)
 
     def _policy_spec_changed(self, change: Change, *, namespace: str | None) -> None:
         old, new = change.old, change.new
@@ -127,18 +159,15 @@ class Controller:
         if new is not None:
             self.policy_changed(change.key)
 
-    async def _sweep(self, namespace: str) -> None:
-        """Look again at all pods and Deployments with a claim, of one namespace or (empty) of all."""
-        for kind, objects in (("Pod", self._cluster.pods), ("Deployment", self._cluster.deployments)):
-            for key in list(objects):
-                found = objects.get(key)
-                if found is not None and found.claims and namespace in {"", found.metadata.namespace}:
-                    self._queue.add(Key(kind, key))
+    async def _sweep(self, key: Key) -> None:
+        """Look again at all pods and workloads with a claim, of one namespace or (empty) of all."""
+        for kind in ("Pod", *WORKLOADS):
+            objects = self._cluster.all(kind)
+            for name in list(objects):
+                found = objects.get(name)
+                if found is not None and found.claims and key.name in {"", found.metadata.namespace}:
+                    self._queue.add(Key(kind, name))
                 await self._pace.breathe()
-
-    def _add(self, kind: str, names: Iterable[str]) -> None:
-        for name in names:
-            self._queue.add(Key(kind, name))
 
 
 def _sweep_of(namespace: str | None) -> Key:

@@ -1,17 +1,19 @@
 """Reconciling a pod: its `VolumeLocal` condition, its events, and how it counts for policies."""
 
+from collections import defaultdict
 from typing import Final
 
 from mooring.api.conditions import ObjectCondition, VolumeLocalReason
 from mooring.cluster.index import Cluster
-from mooring.cluster.records import Pod
+from mooring.cluster.records import Key, Pod
 from mooring.decide.decision import decide
 from mooring.decide.locality import Locality, measure
 from mooring.decide.subject import subject_of_pod
+from mooring.decide.waiting import why_waiting
 from mooring.locate.locator import Locator
 from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger, standing, standings
-from mooring.reconcile.writer import Writer
+from mooring.reconcile.writer import Event, Writer
 
 _AWAY: Final = frozenset({VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_LOCAL})
 
@@ -24,26 +26,31 @@ class PodReconciler:
         self._locator: Final = locator
         self._writer: Final = writer
         self._ledger: Final = ledger
-        self._complaints: Final[dict[str, tuple[str, ...]]] = {}
+        self._said: Final[defaultdict[str, set[Event]]] = defaultdict(set)
 
-    async def reconcile(self, key: str) -> float | None:
-        """Bring a pod's condition up to date.
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring a pod's condition up to date, and say what is in its way.
 
         Raises:
             ApiError: the API server refused a write.
         """
-        pod = self._cluster.pods.get(key)
+        pod = self._cluster.pods.get(key.name)
         if pod is None or pod.finished:
-            self._ledger.record_pod(key, {}, None)
-            self._complaints.pop(key, None)
+            self._ledger.record_pod(key.name, {}, None)
+            self._said.pop(key.name, None)
             return None
         decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         locality = measure(decision, pod.spec.node_name) if decision.rule and decision.selected else None
         verdict = standings(decision, locality)
-        self._ledger.record_pod(key, verdict, standing(locality) if locality else None)
-        if pod.metadata.deletion_timestamp is None:
-            await self._write_condition(pod, locality)
-            await self._complain(pod, decision.resolution.problems)
+        self._ledger.record_pod(pod.key, verdict, standing(locality) if locality else None)
+        if pod.metadata.deletion_timestamp is not None:
+            return None
+        await self._write_condition(pod, locality)
+        for problem in decision.resolution.problems:
+            await self._say_once(pod, Event("AnnotationIgnored", problem, warning=True))
+        reason = why_waiting(pod, decision, self._cluster)
+        if reason:
+            await self._say_once(pod, Event("WaitingForData", reason, warning=True))
         return None
 
     async def _write_condition(self, pod: Pod, locality: Locality | None) -> None:
@@ -56,17 +63,10 @@ class PodReconciler:
         if locality is None or before == locality.reason.status or locality.reason is VolumeLocalReason.NOT_SCHEDULED:
             return
         if locality.reason in _AWAY or before is not None:
-            await self._event(pod, str(locality.reason), locality.message, warning=locality.reason in _AWAY)
+            event = Event(str(locality.reason), locality.message, warning=locality.reason in _AWAY)
+            await self._writer.record_event("Pod", pod, event)
 
-    async def _complain(self, pod: Pod, problems: tuple[str, ...]) -> None:
-        """Say once what is wrong with a pod's annotations."""
-        if not problems or self._complaints.get(pod.key) == problems:
-            return
-        self._complaints[pod.key] = problems
-        for problem in problems:
-            await self._event(pod, "AnnotationIgnored", problem, warning=True)
-
-    async def _event(self, pod: Pod, reason: str, message: str, *, warning: bool) -> None:
-        await self._writer.record_event(
-            pod, kind="Pod", api_version="v1", reason=reason, message=message, warning=warning
-        )
+    async def _say_once(self, pod: Pod, event: Event) -> None:
+        if event not in self._said[pod.key]:
+            self._said[pod.key].add(event)
+            await self._writer.record_event("Pod", pod, event, once=True)

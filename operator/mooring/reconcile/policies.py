@@ -6,6 +6,7 @@ from mooring.api.conditions import Condition, ConditionStatus, PolicyCondition, 
 from mooring.api.policy import Placement, Policy
 from mooring.api.status import MAX_WORKLOADS, PodCounts, PolicyStatus, StatusCondition
 from mooring.cluster.index import Cluster
+from mooring.cluster.records import Key
 from mooring.reconcile.conditions import transition_time
 from mooring.reconcile.ledger import Ledger
 from mooring.reconcile.writer import Writer
@@ -19,20 +20,20 @@ class PolicyReconciler:
         self._writer: Final = writer
         self._ledger: Final = ledger
 
-    async def reconcile(self, key: str) -> float | None:
+    async def reconcile(self, key: Key) -> float | None:
         """Bring a policy's status up to date.
 
         Raises:
             ApiError: the API server refused the write.
         """
-        policy = self._cluster.policy(key)
+        policy = self._cluster.policy(key.name)
         if policy is None:
             return None
-        workloads = self._ledger.attention(key)
-        counts = self._ledger.counts(key)
+        workloads = self._ledger.attention(policy.key)
+        counts = self._ledger.counts(policy.key)
         status = PolicyStatus(
             observed_generation=policy.generation,
-            conditions=_stamped(_conditions(policy, counts), policy),
+            conditions=_stamped(_conditions(policy, counts, self._cluster), policy),
             pods=counts,
             workloads=tuple(workloads[:MAX_WORKLOADS]),
             workloads_total=len(workloads),
@@ -42,20 +43,32 @@ class PolicyReconciler:
         return None
 
 
-def _conditions(policy: Policy, counts: PodCounts) -> list[Condition]:
-    ready = Condition(
-        type=PolicyCondition.READY,
-        status=ConditionStatus.TRUE,
-        reason=PolicyReason.IN_FORCE,
-        message="the policy is in force",
-    )
-    if policy.spec.placement is Placement.ANYWHERE:
-        return [ready]
-    reason, message = _locality(counts)
+def _conditions(policy: Policy, counts: PodCounts, cluster: Cluster) -> list[Condition]:
+    conditions = _standing(policy, cluster)
+    if policy.spec.placement is not Placement.ANYWHERE:
+        reason, message = _locality(counts)
+        conditions.append(
+            Condition(type=PolicyCondition.VOLUME_LOCAL, status=reason.status, reason=reason, message=message)
+        )
+    return conditions
+
+
+def _standing(policy: Policy, cluster: Cluster) -> list[Condition]:
+    """Whether a policy is in force, in the words from which kstatus tells Current, InProgress and Failed."""
+    key = policy.spec.topology_key
+    if not cluster.nodes or cluster.topology.has_label(key):
+        return [
+            _condition(PolicyCondition.READY, ConditionStatus.TRUE, PolicyReason.IN_FORCE, "the policy is in force")
+        ]
+    message = f"no node has the label {key} (spec.topologyKey), so that no node is near any data"
     return [
-        ready,
-        Condition(type=PolicyCondition.VOLUME_LOCAL, status=reason.status, reason=reason, message=message),
+        _condition(PolicyCondition.READY, ConditionStatus.FALSE, PolicyReason.NO_SUCH_TOPOLOGY, message),
+        _condition(PolicyCondition.STALLED, ConditionStatus.TRUE, PolicyReason.NO_SUCH_TOPOLOGY, message),
     ]
+
+
+def _condition(kind: PolicyCondition, status: ConditionStatus, reason: PolicyReason, message: str) -> Condition:
+    return Condition(type=kind, status=status, reason=reason, message=message)
 
 
 def _locality(counts: PodCounts) -> tuple[VolumeLocalReason, str]:

@@ -2,17 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final, NamedTuple
+from typing import Final
+
+from mooring.cluster.records import Key
 
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 60.0
-
-
-class Key(NamedTuple):
-    """What to reconcile: a kind and an object's key in the index."""
-
-    kind: str
-    name: str
 
 
 class WorkQueue:

@@ -1,11 +1,10 @@
-"""What to do about the node affinity in a Deployment's template, and what to say of it. Pure.
+"""What to do about the node affinity in a workload's template, and what to say of it. Pure.
 
 Changing a template starts a rollout, and node affinity cannot be shared with another writer. So Mooring writes only a
 list that nobody else owns, only where that restarts nothing or is asked for (`updateMode: Reconcile`) and helps, and it
 recognises its own terms by their hash wherever they went.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -18,12 +17,13 @@ from mooring.api.conditions import PlacementAppliedReason as Reason
 from mooring.api.conditions import VolumeLocalReason
 from mooring.api.policy import UpdateMode
 from mooring.cluster.index import Cluster
-from mooring.cluster.records import Affinity, Deployment, NodeAffinity, PodSpec
-from mooring.decide.affinity import fingerprint, node_affinity
+from mooring.cluster.records import Affinity, NodeAffinity, Pod, PodSpec, Workload
+from mooring.decide.affinity import node_affinity, own_part
 from mooring.decide.decision import Decision, Obstacle
 from mooring.decide.fit import fits
 from mooring.decide.locality import Locality
 from mooring.decide.rule import Origin
+from mooring.reconcile.rollout import Rollout, rollout_of
 
 #: Volumes of these access modes can be attached to several nodes, so that a rollout never waits for a detach.
 _SHARED_MODES: Final = frozenset({"ReadWriteMany", "ReadOnlyMany"})
@@ -57,38 +57,53 @@ class Plan:
     retry: bool = False
 
 
-def own_affinity(deployment: Deployment) -> NodeAffinity | None:
+@dataclass(frozen=True, slots=True)
+class PodStanding:
+    """One of a workload's pods: what is decided about it, and where it stands; no locality where no rule applies."""
+
+    pod: Pod
+    decision: Decision
+    locality: Locality | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is not scheduled yet."""
+        return not self.pod.spec.node_name
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it runs away from its data."""
+        return self.locality is not None and self.locality.reason in _AWAY
+
+
+def own_affinity(workload: Workload) -> NodeAffinity | None:
     """The part of a template's node affinity that is Mooring's, by its hash; None where there is none."""
-    template = deployment.spec.template
-    mark = (template.metadata.annotations or {}).get(AFFINITY_HASH)
-    current = template.spec.node_affinity
-    for part in (NodeAffinity(required=current.required), NodeAffinity(preferred=current.preferred)):
-        if mark is not None and part != NodeAffinity() and fingerprint(part) == mark:
-            return part
-    return None
+    template = workload.template
+    return own_part((template.metadata.annotations or {}).get(AFFINITY_HASH), template.spec.node_affinity)
 
 
 def plan(
-    deployment: Deployment,
+    workload: Workload,
     decision: Decision,
+    wanted: NodeAffinity | None,
     cluster: Cluster,
     *,
-    localities: Sequence[Locality],
+    pods: Sequence[PodStanding],
     stripped: bool,
 ) -> Plan:
-    """Decide what to do to a Deployment's template.
+    """Decide what to do to a workload's template.
 
     Args:
-        deployment: as the index has it.
+        workload: as the index has it.
         decision: about the pods that its template makes.
+        wanted: what `wanted_affinity` says of it.
         cluster: to look for room near the data.
-        localities: what was measured on its pods.
+        pods: its pods.
         stripped: whether somebody removed these very terms after they were written; then Mooring backs off.
     """
-    own = own_affinity(deployment)
-    wanted = wanted_affinity(decision, cluster)
+    own = own_affinity(workload)
     if wanted is None:
-        return _without_wish(deployment, decision, own)
+        return _without_wish(workload, decision, own, pods)
     if own == wanted:
         return Plan(reason=Reason.APPLIED, message="the template carries the node affinity")
     if stripped:
@@ -96,62 +111,87 @@ def plan(
             reason=Reason.FIELD_OWNED_BY_OTHER,
             message="another writer removed the node affinity; it is not written again until something changes",
         )
-    if is_foreign(deployment, wanted, own):
+    if is_foreign(workload, wanted, own):
         return Plan(
             reason=Reason.FIELD_OWNED_BY_OTHER,
             message="the template has node affinity of its own, which is left alone",
         )
-    return _write_when_allowed(deployment, decision, cluster, wanted, own, localities)
+    if not rollout_of(workload).mutable:
+        return Plan(reason=Reason.DEFERRED, message="the template of a Job that was started cannot be changed")
+    return _write_when_allowed(workload, decision, cluster, wanted, own, pods)
 
 
-def restarts_nothing(deployment: Deployment, localities: Sequence[Locality] = ()) -> bool:
+def wanted_affinity(
+    workload: Workload, decision: Decision, cluster: Cluster, *, by_hostname: bool = False
+) -> NodeAffinity | None:
+    """The node affinity that a template should carry; None where each pod gets its own answer.
+
+    With `by_hostname` nodes are named by their hostname label, for autoscalers that read nothing else.
+    """
+    rule = decision.rule
+    if rule is None or rule.origin is Origin.SCHEDULER or _is_per_pod(workload, decision):
+        return None
+    return node_affinity(decision, cluster.topology, by_hostname=by_hostname)
+
+
+def _is_per_pod(workload: Workload, decision: Decision) -> bool:
+    """Whether the pods' own volumes decide: one template cannot say where each of them belongs.
+
+    A preference for the place of a single pod's data does no harm to a second one; a requirement would.
+    """
+    strict = decision.rule is not None and decision.rule.strict
+    return workload.claims_per_pod and (strict or rollout_of(workload).wanted != 1)
+
+
+def _restarts_nothing(rollout: Rollout, pods: Sequence[PodStanding]) -> bool:
     """Whether changing the template now restarts no pod that would have stayed.
 
-    So it is with no pods yet (a status that says so while pods were measured is late), with none wanted, while paused,
-    and while somebody else's rollout is under way.
+    So it is where the workload is idle, with no pods yet (a status that says so while there are pods is late), and
+    while somebody else's rollout is under way.
     """
-    status = deployment.status
-    empty = status.replicas == 0 and not localities
-    return deployment.spec.paused or empty or status.replicas > status.updated_replicas
+    return rollout.idle or rollout.under_way or (rollout.pods == 0 and not pods)
 
 
-def _has_pods_in_play(deployment: Deployment, localities: Sequence[Locality]) -> bool:
+def _has_pods_in_play(rollout: Rollout, pods: Sequence[PodStanding]) -> bool:
     """Whether a pod may hold a volume elsewhere while the template that is written now makes another one near it.
 
     A Deployment that was just created has such a pod soon, even if none is seen yet: its controller may have taken the
     template before our write reached it (seen: 4 of 10), and the two pods would wait for each other for ever.
     """
-    if deployment.spec.paused or (deployment.spec.replicas == 0 and deployment.status.replicas == 0):
+    if rollout.idle or rollout.wanted == rollout.pods == 0:
         return False
+    localities = [pod.locality for pod in pods if pod.locality is not None]
     return not localities or any(locality.reason is not VolumeLocalReason.ALL_LOCAL for locality in localities)
 
 
-def wanted_affinity(decision: Decision, cluster: Cluster) -> NodeAffinity | None:
-    """The node affinity that a template should carry; None where the scheduler asks Mooring for each pod anyway."""
-    rule = decision.rule
-    if rule is None or rule.origin is Origin.SCHEDULER:
-        return None
-    return node_affinity(decision, cluster.topology)
-
-
-def _without_wish(deployment: Deployment, decision: Decision, own: NodeAffinity | None) -> Plan:
+def _without_wish(
+    workload: Workload, decision: Decision, own: NodeAffinity | None, pods: Sequence[PodStanding]
+) -> Plan:
     """There is nothing to write: release what is ours, and say why."""
-    reason, message = _why_nothing(decision)
+    reason, message = _why_nothing(workload, decision)
     # A strict rule that can be met nowhere keeps its terms: without them the pod would just run away from its data.
     if own is None or decision.obstacle is not None:
         return Plan(reason=reason, message=message)
-    if restarts_nothing(deployment):
+    rollout = rollout_of(workload)
+    if rollout.mutable and (_restarts_nothing(rollout, pods) or _keeps_waiting(own, pods)):
         return Plan(action=Action.RELEASE, reason=reason, message=message)
     return Plan(reason=Reason.RELEASE_PENDING, message="the node affinity goes with the next rollout")
 
 
-def _why_nothing(decision: Decision) -> tuple[Reason | None, str]:
+def _keeps_waiting(own: NodeAffinity | None, pods: Sequence[PodStanding]) -> bool:
+    """Whether our own terms, made for another place or another rule, may be what a pod waits for."""
+    return own is not None and own.required is not None and any(pod.waits for pod in pods)
+
+
+def _why_nothing(workload: Workload, decision: Decision) -> tuple[Reason | None, str]:
     rule, resolution = decision.rule, decision.resolution
     if rule is None:
         overridden = resolution.opted_out and resolution.candidates
         return (Reason.OPTED_OUT, f"opted out by {resolution.why_none}") if overridden else (None, "")
     if not rule.acts:
         return Reason.AUDIT_ONLY, "updateMode is Audit: nothing is changed"
+    if _is_per_pod(workload, decision):
+        return Reason.PER_POD, "each pod has volumes of its own and gets its own answer when it is created"
     if decision.obstacle is Obstacle.DISJOINT:
         return Reason.DISJOINT_VOLUMES, decision.obstacle_detail
     if decision.obstacle is Obstacle.OFFLINE:
@@ -163,40 +203,38 @@ def _why_nothing(decision: Decision) -> tuple[Reason | None, str]:
     return Reason.DEFERRED, "the rule adds nothing to the template"
 
 
-def is_foreign(deployment: Deployment, wanted: NodeAffinity, own: NodeAffinity | None) -> bool:
+def is_foreign(workload: Workload, wanted: NodeAffinity, own: NodeAffinity | None) -> bool:
     """Whether the list that would be written has an owner already."""
-    current = deployment.spec.template.spec.node_affinity
+    current = workload.template.spec.node_affinity
     if wanted.required is not None:
         return current.required is not None and (own is None or own.required is None)
     return bool(current.preferred) and (own is None or own.preferred is None)
 
 
 def _write_when_allowed(
-    deployment: Deployment,
+    workload: Workload,
     decision: Decision,
     cluster: Cluster,
     wanted: NodeAffinity,
     own: NodeAffinity | None,
-    localities: Sequence[Locality],
+    pods: Sequence[PodStanding],
 ) -> Plan:
-    rule = decision.rule
+    rule, rollout = decision.rule, rollout_of(workload)
+    may_block = rollout.surges and _holds_exclusive_volume(decision, cluster)
     write = Plan(
         action=Action.WRITE, reason=Reason.APPLIED, message="node affinity was written to the template", affinity=wanted
     )
-    if restarts_nothing(deployment, localities) and not (
-        _has_pods_in_play(deployment, localities) and _may_block(deployment, decision, cluster)
-    ):
+    if _restarts_nothing(rollout, pods) and not (may_block and _has_pods_in_play(rollout, pods)):
         return write
-    strict = own is not None and own.required is not None
-    if strict and any(locality.reason is VolumeLocalReason.NOT_SCHEDULED for locality in localities):
-        return write  # our own terms, made for another place, keep a pod waiting
+    if _keeps_waiting(own, pods):
+        return write
     if rule is None or rule.update_mode is not UpdateMode.RECONCILE:
         return Plan(reason=Reason.DEFERRED, message="the template gets its node affinity with the next rollout")
-    if not any(locality.reason in _AWAY for locality in localities):
+    if not any(pod.is_away for pod in pods):
         return Plan(reason=Reason.DEFERRED, message="no pod runs away from its data; nothing is restarted")
-    if not _has_room_near(deployment, decision, cluster, own):
+    if not has_room_near(workload, decision, cluster):
         return Plan(reason=Reason.DEFERRED, message="no node near the data has room for the pod", retry=True)
-    if _may_block(deployment, decision, cluster):
+    if may_block:
         return Plan(
             reason=Reason.WOULD_BLOCK_ON_ATTACH,
             message="the rollout would start a pod elsewhere before the old one lets go of a volume that only one node"
@@ -205,8 +243,9 @@ def _write_when_allowed(
     return replace(write, moves=True)
 
 
-def _has_room_near(deployment: Deployment, decision: Decision, cluster: Cluster, own: NodeAffinity | None) -> bool:
-    spec = _without(deployment.spec.template.spec, own)
+def has_room_near(workload: Workload, decision: Decision, cluster: Cluster) -> bool:
+    """Whether a pod of a workload's template would fit on a node near the data that a decision is about."""
+    spec = _without(workload.template.spec, own_affinity(workload))
     return any(fits(spec, cluster.nodes[node], cluster) for node in decision.near if node in cluster.nodes)
 
 
@@ -218,26 +257,11 @@ def _without(spec: PodSpec, own: NodeAffinity | None) -> PodSpec:
     return msgspec.structs.replace(spec, affinity=Affinity(node_affinity=rest))
 
 
-def _may_block(deployment: Deployment, decision: Decision, cluster: Cluster) -> bool:
-    """Whether a rollout can wait for ever for a volume that the old pod holds (seen on 1.36.3: Multi-Attach error)."""
-    spec = deployment.spec
-    if spec.strategy.type == "Recreate" or max_unavailable(deployment) >= spec.replicas:
-        return False
+def _holds_exclusive_volume(decision: Decision, cluster: Cluster) -> bool:
+    """Whether a pod holds a volume that another node cannot attach meanwhile (seen on 1.36.3: Multi-Attach error)."""
     for claim in decision.subject.claims:
-        record = cluster.claim(f"{deployment.metadata.namespace}/{claim}")
+        record = cluster.claim(f"{decision.subject.namespace}/{claim}")
         volume = cluster.volume(record.spec.volume_name) if record else None
         if volume is not None and not _SHARED_MODES & set(volume.spec.access_modes):
             return True
     return False
-
-
-def max_unavailable(deployment: Deployment) -> int:
-    """How many pods a rollout may be short of: a percentage is rounded down, as the Deployment controller does."""
-    rolling = deployment.spec.strategy.rolling_update
-    value = rolling.max_unavailable if rolling else "25%"
-    if isinstance(value, int):
-        return value
-    try:
-        return math.floor(deployment.spec.replicas * float(value.removesuffix("%")) / 100)
-    except ValueError:
-        return 0

@@ -1,4 +1,4 @@
-"""Every write to the API server: server-side apply of our own fields, and events.
+"""Every write to the API server: server-side apply of our own fields, evictions, and events.
 
 Nothing is written that is there already: the callers compare first, and server-side apply of the same value is a
 no-op of the API server's.
@@ -6,29 +6,26 @@ no-op of the API server's.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
 
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import FIELD_MANAGER, Condition
-from mooring.api.policy import API_VERSION, Policy, PolicyKind
+from mooring.api.policy import Policy
 from mooring.api.status import PolicyStatus
 from mooring.cluster import records
-from mooring.cluster.connection import ApiError, ApiServer
-from mooring.cluster.records import Deployment, NodeAffinity, Pod, to_json
+from mooring.cluster.connection import ApiError, ApiServer, PatchType
+from mooring.cluster.records import NodeAffinity, Pod, Workload, to_json
+from mooring.cluster.resources import RESOURCES
 from mooring.decide.affinity import fingerprint
 from mooring.reconcile.conditions import now as timestamp
 from mooring.reconcile.conditions import transition_time
+from mooring.reconcile.traces import Leftover, affinity_traces
 
-_APPLY: Final = "application/apply-patch+yaml"
-_CONFLICT: Final = 409
-_NOT_FOUND: Final = frozenset({404, 422})
-_PLURALS: Final = {
-    PolicyKind.NAMESPACED: "volumeplacementpolicies",
-    PolicyKind.CLUSTER: "clustervolumeplacementpolicies",
-}
+_TOO_MANY: Final = 429
 
 _log = structlog.get_logger(__name__)
 
@@ -37,43 +34,107 @@ class FieldConflictError(Exception):
     """Another manager owns a field that would be written."""
 
 
+class EvictionRefusedError(Exception):
+    """A PodDisruptionBudget does not allow the eviction now; the message is the API server's."""
+
+
+class Event(NamedTuple):
+    """What an event says."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
 class Writer:
     """Writes on behalf of the reconciler."""
 
     def __init__(self, api: ApiServer) -> None:
         self._api: Final = api
 
-    async def apply_affinity(self, deployment: Deployment, affinity: NodeAffinity | None) -> int:
-        """Own exactly this node affinity in a template, or none; returns the Deployment's new generation.
+    async def apply_affinity(self, workload: Workload, affinity: NodeAffinity) -> int:
+        """Own exactly this node affinity in a template; returns the workload's new generation.
 
-        The version that was decided about is sent along, so that a Deployment that has moved on (its first pods
-        were just made, say) is refused and looked at again.
+        The version that was decided about is sent along, so that a workload that has moved on (its first pods were just
+        made, say) is refused and looked at again.
 
         Raises:
             FieldConflictError: another manager owns the list.
             ApiError: any other refusal.
         """
-        body = _identity("apps/v1", "Deployment", deployment.metadata)
-        body["metadata"]["resourceVersion"] = deployment.metadata.resource_version
-        if affinity is not None:
-            body["spec"] = {
-                "template": {
-                    "metadata": {"annotations": {AFFINITY_HASH: fingerprint(affinity)}},
-                    "spec": {"affinity": {"nodeAffinity": to_json(affinity)}},
-                }
-            }
-        answer = await self._apply(_deployment_path(deployment), body)
+        body = _identity(workload.kind, workload.metadata)
+        body["metadata"]["resourceVersion"] = workload.metadata.resource_version
+        template = {
+            "metadata": {"annotations": {AFFINITY_HASH: fingerprint(affinity)}},
+            "spec": {"affinity": {"nodeAffinity": to_json(affinity)}},
+        }
+        body |= reduce(lambda inner, name: {name: inner}, reversed(workload.template_path), template)
+        answer = await self._apply(_path(workload.kind, workload.metadata), body)
         return int(answer["metadata"]["generation"])
 
-    async def apply_deployment_conditions(self, deployment: Deployment, conditions: Sequence[Condition]) -> None:
-        """Own exactly these conditions of a Deployment.
+    async def release_affinity(self, workload: Workload) -> int:
+        """Take our node affinity out of a template, whoever its fields belong to; returns the new generation.
+
+        Raises:
+            FieldConflictError: another manager applies it too.
+            ApiError: any other refusal, such as of a workload that has changed meanwhile.
+        """
+        path = _path(workload.kind, workload.metadata)
+        manifest = msgspec.json.decode(await self._api.send("GET", path), type=dict[str, Any])
+        trace = next(affinity_traces(workload.kind, manifest), None)
+        if isinstance(trace, Leftover):
+            raise FieldConflictError(trace.reason)
+        if trace is not None:
+            query = {"fieldManager": FIELD_MANAGER}
+            answer = await self._api.send("PATCH", path, query=query, body=trace.body, content_type=trace.content_type)
+            manifest = msgspec.json.decode(answer, type=dict[str, Any])
+        return int(manifest["metadata"]["generation"])
+
+    async def apply_conditions(
+        self, workload: Workload, conditions: Sequence[Condition], *, old: Sequence[records.Condition]
+    ) -> Sequence[records.Condition]:
+        """Own exactly these conditions of a workload, and give them as they were written.
+
+        `old` are those of ours that were there before, for their times.
 
         Raises:
             ApiError: the API server refused.
         """
-        body = _identity("apps/v1", "Deployment", deployment.metadata)
-        body["status"] = {"conditions": _stamped(conditions, deployment.status.conditions)}
-        await self._apply(f"{_deployment_path(deployment)}/status", body, force=True)
+        body = _identity(workload.kind, workload.metadata)
+        stamped = _stamped(conditions, old)
+        path = f"{_path(workload.kind, workload.metadata)}/status"
+        if workload.kind == "Job":
+            # A Job's conditions are one atomic list to server-side apply; merged by type they stay their writers' own.
+            gone = {each.type for each in old} - {each["type"] for each in stamped}
+            deleted = [{"$patch": "delete", "type": kind} for kind in sorted(gone)]
+            body["status"] = {"conditions": [*stamped, *deleted]}
+            query = {"fieldManager": FIELD_MANAGER}
+            await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.STRATEGIC)
+        else:
+            body["status"] = {"conditions": stamped}
+            await self._apply(path, body, force=True)
+        return msgspec.convert(stamped, list[records.Condition])
+
+    async def evict(self, pod: Pod) -> None:
+        """Ask for a pod's eviction, which PodDisruptionBudgets may refuse.
+
+        Raises:
+            EvictionRefusedError: one does.
+            ApiError: any other refusal.
+        """
+        meta = pod.metadata
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": meta.name, "namespace": meta.namespace},
+            "deleteOptions": {"preconditions": {"uid": meta.uid}},
+        }
+        try:
+            await self._api.send("POST", f"{_path('Pod', meta)}/eviction", body=body)
+        except ApiError as error:
+            if error.status == _TOO_MANY:
+                raise EvictionRefusedError(str(error)) from error
+            raise
 
     async def apply_pod_conditions(self, pod: Pod, conditions: Sequence[Condition]) -> None:
         """Own exactly these conditions of a pod.
@@ -81,10 +142,9 @@ class Writer:
         Raises:
             ApiError: the API server refused.
         """
-        body = _identity("v1", "Pod", pod.metadata)
+        body = _identity("Pod", pod.metadata)
         body["status"] = {"conditions": _stamped(conditions, pod.status.conditions)}
-        path = f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.name}/status"
-        await self._apply(path, body, force=True)
+        await self._apply(f"{_path('Pod', pod.metadata)}/status", body, force=True)
 
     async def apply_policy_status(self, policy: Policy, status: PolicyStatus) -> None:
         """Write a policy's status, which is all ours.
@@ -93,40 +153,34 @@ class Writer:
             ApiError: the API server refused.
         """
         metadata = records.Metadata(name=policy.name, namespace=policy.namespace or "", uid=policy.uid)
-        body = _identity(API_VERSION, policy.kind, metadata)
+        body = _identity(policy.kind, metadata)
         body["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        scope = f"namespaces/{policy.namespace}/" if policy.namespace else ""
-        path = f"/apis/{API_VERSION}/{scope}{_PLURALS[policy.kind]}/{policy.name}/status"
-        await self._apply(path, body, force=True)
+        await self._apply(f"{_path(policy.kind, metadata)}/status", body, force=True)
 
-    async def record_event(
-        self,
-        regarding: records.Object,
-        *,
-        kind: str,
-        api_version: str,
-        reason: str,
-        message: str,
-        warning: bool = False,
-    ) -> None:
-        """Record a Kubernetes event; one that cannot be recorded is only logged."""
+    async def record_event(self, kind: str, regarding: records.Object, event: Event, *, once: bool = False) -> None:
+        """Record a Kubernetes event; one that cannot be recorded is only logged.
+
+        With `once`, the same event about the same object is there only once as long as the API server keeps it (an
+        hour), whichever replica says it.
+        """
         meta = regarding.metadata
         now = timestamp()
-        name = hashlib.sha256(f"{meta.uid}{reason}{message}{now}".encode()).hexdigest()[:16]
+        source = f"{meta.uid}{event.reason}{event.message}{'' if once else now}"
+        name = hashlib.sha256(source.encode()).hexdigest()[:16]
         body = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": f"{meta.name}.{name}"[-253:], "namespace": meta.namespace},
             "involvedObject": {
-                "apiVersion": api_version,
+                "apiVersion": RESOURCES[kind].api_version,
                 "kind": kind,
                 "name": meta.name,
                 "namespace": meta.namespace,
                 "uid": meta.uid,
             },
-            "reason": reason,
-            "message": message[:1024],
-            "type": "Warning" if warning else "Normal",
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "type": "Warning" if event.warning else "Normal",
             "source": {"component": FIELD_MANAGER},
             "reportingComponent": FIELD_MANAGER,
             "firstTimestamp": now,
@@ -136,37 +190,33 @@ class Writer:
         try:
             await self._api.send("POST", f"/api/v1/namespaces/{meta.namespace}/events", body=body)
         except ApiError as error:
-            # Said already this second, or in a namespace that goes away, where nobody will read it.
+            # Said already, or in a namespace that goes away, where nobody will read it.
             if error.reason == "AlreadyExists" or "NamespaceTerminating" in error.causes:
                 return
-            _log.warning("event not recorded", object=regarding.key, reason=reason, error=str(error))
+            _log.warning("event not recorded", object=regarding.key, reason=event.reason, error=str(error))
 
     async def _apply(self, path: str, body: Mapping[str, Any], *, force: bool = False) -> dict[str, Any]:
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         try:
-            answer = await self._api.send("PATCH", path, query=query, body=body, content_type=_APPLY)
+            answer = await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.APPLY)
         except ApiError as error:
-            if error.status == _CONFLICT and "FieldManagerConflict" in error.causes:
+            if error.is_conflict and "FieldManagerConflict" in error.causes:
                 raise FieldConflictError(str(error)) from error
             raise
         return msgspec.json.decode(answer, type=dict[str, Any])
 
 
-def is_gone(error: ApiError) -> bool:
-    """Whether the refusal means that the object no longer exists: 404, or 422 from server-side apply."""
-    return error.status in _NOT_FOUND
-
-
-def _identity(api_version: str, kind: str, metadata: records.Metadata) -> dict[str, Any]:
+def _identity(kind: str, metadata: records.Metadata) -> dict[str, Any]:
     """Name an object; the uid keeps server-side apply from making a new one of that name."""
     identity = {"name": metadata.name, "uid": metadata.uid}
     if metadata.namespace:
         identity["namespace"] = metadata.namespace
-    return {"apiVersion": api_version, "kind": str(kind), "metadata": {k: v for k, v in identity.items() if v}}
+    named = {key: value for key, value in identity.items() if value}
+    return {"apiVersion": RESOURCES[kind].api_version, "kind": str(kind), "metadata": named}
 
 
-def _deployment_path(deployment: Deployment) -> str:
-    return f"/apis/apps/v1/namespaces/{deployment.metadata.namespace}/deployments/{deployment.name}"
+def _path(kind: str, metadata: records.Metadata) -> str:
+    return RESOURCES[kind].object_path(metadata.namespace, metadata.name)
 
 
 def _stamped(conditions: Sequence[Condition], old: Sequence[records.Condition]) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """What is done to a template and what is said of it, as a table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, TypeVar
 
 import msgspec
 import pytest
@@ -11,14 +12,16 @@ from tests.unit.builders import on_hosts
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import PlacementAppliedReason as Reason
 from mooring.api.conditions import VolumeLocalReason
-from mooring.cluster.records import Deployment, to_json
+from mooring.cluster.records import WORKLOADS, Deployment, Pod, Workload, to_json
 from mooring.cluster.resources import from_manifest
 from mooring.decide.affinity import fingerprint, node_affinity
 from mooring.decide.decision import decide
 from mooring.decide.locality import Locality
 from mooring.decide.subject import subject_of_template
 from mooring.locate.locator import Locator
-from mooring.reconcile.templates import Action, Plan, max_unavailable, own_affinity, plan, restarts_nothing
+from mooring.reconcile.templates import Action, Plan, PodStanding, own_affinity, plan, wanted_affinity
+
+AnyWorkload = TypeVar("AnyWorkload", bound=Workload)
 
 _RUNNING: Final = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
 _ROLLING: Final = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 1}
@@ -65,17 +68,40 @@ def deployment(
     return parsed
 
 
-def marked(made: Deployment, affinity: Any) -> Deployment:
-    """The same Deployment with Mooring's own affinity in its template."""
-    template = to_json(made)["spec"]["template"]
+def workload(kind: str, *, status: Mapping[str, Any] = _RUNNING, own_claim: bool = False, **spec: Any) -> Workload:
+    """A workload of any kind with one claim, which runs with one pod unless said otherwise.
+
+    With `own_claim` it is a StatefulSet whose first pod's own claim this is.
+    """
+    pod_template: dict[str, Any] = {"metadata": {}, "spec": {"containers": [{"name": "main"}]}}
+    if own_claim:
+        spec["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
+    else:
+        pod_template["spec"]["volumes"] = [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]
+    inner: dict[str, Any] = {"template": pod_template, **spec}
+    if kind == "CronJob":
+        inner = {"jobTemplate": {"spec": inner}}
+    manifest = {
+        "metadata": {"name": "web", "namespace": builders.NAMESPACE, "generation": 1},
+        "spec": inner,
+        "status": dict(status),
+    }
+    parsed = from_manifest(kind, manifest)
+    assert isinstance(parsed, Workload)
+    return parsed
+
+
+def marked(made: AnyWorkload, affinity: Any) -> AnyWorkload:
+    """The same workload with Mooring's own affinity in its template."""
+    manifest = to_json(made)
+    template = reduce(lambda outer, name: outer[name], made.template_path, manifest)
     template["metadata"] = {"annotations": {AFFINITY_HASH: fingerprint(affinity)}}
     template["spec"]["affinity"] = {"nodeAffinity": to_json(affinity)}
-    record = msgspec.convert(template, type(made.spec.template))
-    return msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, template=record))
+    return msgspec.convert(manifest, type(made))
 
 
 def planned(
-    made: Deployment,
+    made: Workload,
     *policies: Any,
     localities: Sequence[Locality] = _AWAY,
     stripped: bool = False,
@@ -93,9 +119,8 @@ def planned(
         },
     }
     nodes = [builders.node("n1", allocatable={"cpu": room, "memory": "8Gi", "pods": "9"}), builders.node("n2")]
-    cluster = builders.cluster_of(
-        *nodes, from_manifest("PersistentVolume", volume), builders.claim("c", "pv-c"), *policies
-    )
+    claims = [builders.claim(name, "pv-c") for name in ("c", "data-web-0")]
+    cluster = builders.cluster_of(*nodes, from_manifest("PersistentVolume", volume), *claims, *policies)
     locator = Locator(cluster)
     if own_at:
         decision = decide(subject_of_template(made), cluster, locator)
@@ -104,7 +129,12 @@ def planned(
         text = msgspec.json.encode(to_json(wanted)).replace(b"n1", own_at.encode())
         made = marked(made, msgspec.json.decode(text, type=type(wanted)))
     decision = decide(subject_of_template(made), cluster, locator)
-    return plan(made, decision, cluster, localities=localities, stripped=stripped)
+    pods = [PodStanding(_pod_at(locality), decision, locality) for locality in localities]
+    return plan(made, decision, wanted_affinity(made, decision, cluster), cluster, pods=pods, stripped=stripped)
+
+
+def _pod_at(locality: Locality) -> Pod:
+    return builders.pod("web-1", "c", on="" if locality in _WAITING else "n2")
 
 
 def reconcile(**spec: Any) -> Any:
@@ -223,7 +253,7 @@ def test_what_is_released(made: Deployment, action: Action, reason: Reason | Non
     """Without a policy our terms go, where that restarts nothing."""
     ours = planned(made, initial(**STRICT)).affinity or node_affinity_of(made)
 
-    result = planned(marked(made, ours))
+    result = planned(marked(made, ours), localities=_NEAR if made.status.replicas else ())
 
     assert (result.action, result.reason) == (action, reason)
 
@@ -256,27 +286,81 @@ def test_own_terms_are_known_by_their_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "replicas", "count"),
+    ("made", "policy", "options", "action", "reason"),
     [
-        (0, 3, 0),
-        (2, 3, 2),
-        ("25%", 3, 0),
-        ("25%", 4, 1),
-        ("50%", 3, 1),
-        ("100%", 3, 3),
-        ("nonsense", 3, 0),
-        (None, 1, 0),
+        # A StatefulSet's rollouts take a pod away before they make the next, so that they never block.
+        (workload("StatefulSet"), reconcile(), {}, Action.WRITE, Reason.APPLIED),
+        (workload("StatefulSet"), initial(), {}, Action.NOTHING, Reason.DEFERRED),
+        (workload("StatefulSet", status=_EMPTY), initial(), {"localities": ()}, Action.WRITE, Reason.APPLIED),
+        (
+            workload("StatefulSet", updateStrategy={"type": "OnDelete"}),
+            initial(),
+            {},
+            Action.WRITE,
+            Reason.APPLIED,
+        ),
+        (
+            workload("StatefulSet", replicas=2, status=_ROLLING),
+            initial(),
+            {},
+            Action.WRITE,
+            Reason.APPLIED,
+        ),
+        # What a partition holds back is no rollout that is under way.
+        (
+            workload("StatefulSet", replicas=2, status=_ROLLING, updateStrategy={"rollingUpdate": {"partition": 1}}),
+            initial(),
+            {},
+            Action.NOTHING,
+            Reason.DEFERRED,
+        ),
+        # With claims of each pod's own, only a preference of a single pod.
+        (workload("StatefulSet", own_claim=True), reconcile(), {}, Action.WRITE, Reason.APPLIED),
+        (workload("StatefulSet", own_claim=True), reconcile(**STRICT), {}, Action.NOTHING, Reason.PER_POD),
+        (workload("StatefulSet", own_claim=True, replicas=2), reconcile(), {}, Action.NOTHING, Reason.PER_POD),
+        # The template of a ReplicaSet or CronJob is for pods to come.
+        (workload("ReplicaSet"), initial(), {}, Action.WRITE, Reason.APPLIED),
+        (workload("CronJob"), initial(), {}, Action.WRITE, Reason.APPLIED),
+        # A Job's is for none but its own, and fixed once it was started.
+        (workload("Job", suspend=True, status=_EMPTY), initial(), {"localities": ()}, Action.WRITE, Reason.APPLIED),
+        (
+            workload("Job", suspend=True, status={"startTime": "2026-01-01T00:00:00Z"}),
+            reconcile(),
+            {},
+            Action.NOTHING,
+            Reason.DEFERRED,
+        ),
+        (workload("Job"), reconcile(), {}, Action.NOTHING, Reason.DEFERRED),
     ],
 )
-def test_max_unavailable_is_rounded_down(value: int | str | None, replicas: int, count: int) -> None:
-    """As the Deployment controller does; the default is a quarter."""
-    strategy = {"type": "RollingUpdate"} | ({} if value is None else {"rollingUpdate": {"maxUnavailable": value}})
+def test_what_is_done_to_each_kind(
+    made: Workload, policy: Any, options: dict[str, Any], action: Action, reason: Reason
+) -> None:
+    """Each row is a workload, a policy and what is known, and what follows from them."""
+    result = planned(made, policy, **options)
 
-    assert max_unavailable(deployment(strategy=strategy, replicas=replicas)) == count
+    assert (result.action, result.reason) == (action, reason)
 
 
-def test_what_restarts_nothing() -> None:
-    """A Deployment that runs is the only one that a change of its template restarts."""
-    assert not restarts_nothing(deployment())
-    for free in (deployment(status=_EMPTY), deployment(paused=True), deployment(status=_ROLLING)):
-        assert restarts_nothing(free)
+@pytest.mark.parametrize("kind", WORKLOADS)
+def test_own_terms_are_found_in_every_kind(kind: str) -> None:
+    """Wherever the template lies in the object."""
+    ours = node_affinity_of(deployment())
+
+    assert own_affinity(marked(workload(kind), ours)) == ours
+    assert own_affinity(workload(kind)) is None
+
+
+def test_terms_that_keep_a_pod_waiting_go_at_once() -> None:
+    """Without a rule our requirement has no reason to be, and somebody waits because of it."""
+    ours = node_affinity_of(deployment())
+
+    assert planned(marked(deployment(), ours), localities=_WAITING).action is Action.RELEASE
+    assert planned(marked(deployment(), ours)).action is Action.NOTHING
+
+
+def test_a_started_job_keeps_its_terms() -> None:
+    """Its template cannot be changed, so that nothing is tried."""
+    ours = node_affinity_of(deployment())
+
+    assert planned(marked(workload("Job"), ours)).reason is Reason.RELEASE_PENDING
