@@ -1,4 +1,4 @@
-"""`mooring explain`: the decision about one pod or Deployment, in words."""
+"""`mooring explain`: the decision about one pod, or about those that a workload's template makes, in words."""
 
 import asyncio
 import json
@@ -22,14 +22,18 @@ from mooring.decide.explain import explain, render
 from mooring.decide.subject import Subject, subject_of_pod, subject_of_template
 from mooring.locate.locator import Locator
 
+#: What kubectl takes for a kind: the singular, the plural, its short name, each with or without the group.
 _KINDS: Final = {
-    "pod": "Pod",
-    "pods": "Pod",
-    "po": "Pod",
-    "deployment": "Deployment",
-    "deployments": "Deployment",
-    "deploy": "Deployment",
-    "deployment.apps": "Deployment",
+    word: kind
+    for kind, words in {
+        "Pod": "pod pods po",
+        "Deployment": "deployment deployments deploy deployment.apps deployments.apps",
+        "StatefulSet": "statefulset statefulsets sts statefulset.apps statefulsets.apps",
+        "ReplicaSet": "replicaset replicasets rs replicaset.apps replicasets.apps",
+        "Job": "job jobs job.batch jobs.batch",
+        "CronJob": "cronjob cronjobs cj cronjob.batch cronjobs.batch",
+    }.items()
+    for word in words.split()
 }
 
 
@@ -41,7 +45,7 @@ class Output(StrEnum):
 
 
 def explain_command(
-    what: Annotated[str, typer.Argument(help="pod/NAME or deployment/NAME", metavar="KIND/NAME")],
+    what: Annotated[str, typer.Argument(help="Such as pod/NAME, deployment/NAME or sts/NAME.", metavar="KIND/NAME")],
     *,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")] = "default",
     snapshot: Snapshot = None,
@@ -74,16 +78,11 @@ async def _read(cluster: Cluster, kubeconfig: Path | None, context: str | None) 
 
 
 def _find(what: str, namespace: str, cluster: Cluster) -> Subject:
-    kind, slash, name = what.partition("/")
-    if not slash or kind.lower() not in _KINDS:
-        raise LookupError(f"say what to explain as pod/NAME or deployment/NAME, not {what!r}")
-    key = f"{namespace}/{name}"
-    if _KINDS[kind.lower()] == "Pod":
-        pod = cluster.pods.get(key)
-        if pod is None:
-            raise LookupError(f"there is no pod {name} in namespace {namespace}")
-        return subject_of_pod(pod)
-    deployment = cluster.deployments.get(key)
-    if deployment is None:
-        raise LookupError(f"there is no deployment {name} in namespace {namespace}")
-    return subject_of_template(deployment)
+    word, slash, name = what.partition("/")
+    kind = _KINDS.get(word.lower())
+    if not slash or kind is None:
+        raise LookupError(f"say what to explain as KIND/NAME, such as pod/NAME or deployment/NAME, not {what!r}")
+    found = cluster.all(kind).get(f"{namespace}/{name}")
+    if found is None:
+        raise LookupError(f"there is no {kind.lower()} {name} in namespace {namespace}")
+    return subject_of_pod(found) if kind == "Pod" else subject_of_template(found)

@@ -18,3 +18,11 @@ RackLabels = Annotated[
     list[str] | None,
     typer.Option("--rack-label", help="Node label that names a rack; repeat for more, the first that a node has wins."),
 ]
+Namespace = Annotated[
+    str,
+    typer.Option(envvar="MOORING_NAMESPACE", help="Namespace of the release: of its Lease, its Secret and its probes."),
+]
+Name = Annotated[
+    str,
+    typer.Option(envvar="MOORING_NAME", help="Name of the release, by which its Lease and webhook are called."),
+]

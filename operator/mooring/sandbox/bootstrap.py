@@ -2,12 +2,14 @@
 
 from typing import Any, Final
 
-from mooring.api.permissions import RULES
+from mooring.api.permissions import NAMESPACED_RULES, RULES
 from mooring.sandbox.client import ApiClient
-from mooring.sandbox.components import LEASE
+from mooring.sandbox.components import LEASE, NAMESPACE
 
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
-_SCHEDULER: Final = "mooring-scheduler"
+#: Not the names that the chart gives, so that it can be installed into a sandbox.
+_MOORING: Final = "sandbox-mooring"
+_SCHEDULER: Final = "sandbox-mooring-scheduler"
 
 Manifest = dict[str, Any]
 
@@ -18,9 +20,14 @@ def grant_rights(client: ApiClient) -> None:
     Raises:
         ApiError: kube-apiserver refuses one.
     """
+    client.apply(
+        f"/api/v1/namespaces/{NAMESPACE}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    )
     manifests = [
-        _role("ClusterRole", "mooring", [dict(rule) for rule in RULES]),
-        _binding("ClusterRoleBinding", "mooring", role="mooring", user="mooring"),
+        _role("ClusterRole", _MOORING, [dict(rule) for rule in RULES]),
+        _binding("ClusterRoleBinding", _MOORING, role=_MOORING, user="mooring"),
+        _role("Role", _MOORING, [dict(rule) for rule in NAMESPACED_RULES], namespace=NAMESPACE),
+        _binding("RoleBinding", _MOORING, role=_MOORING, user="mooring", namespace=NAMESPACE),
         *_second_scheduler(),
     ]
     for manifest in manifests:
@@ -30,10 +37,12 @@ def grant_rights(client: ApiClient) -> None:
 
 
 def _second_scheduler() -> list[Manifest]:
-    """Give what any scheduler next to the cluster's own needs; its kind of lease it may create anyway."""
+    """Give what any scheduler next to the cluster's own needs."""
     cluster_roles = ("system:kube-scheduler", "system:volume-scheduler", "system:auth-delegator")
     bound = [
-        _binding("ClusterRoleBinding", f"{_SCHEDULER}:{role.removeprefix('system:')}", role=role, user=_SCHEDULER)
+        _binding(
+            "ClusterRoleBinding", f"{_SCHEDULER}:{role.removeprefix('system:')}", role=role, user="mooring-scheduler"
+        )
         for role in cluster_roles
     ]
     lease = {
@@ -45,24 +54,24 @@ def _second_scheduler() -> list[Manifest]:
     configuration = "extension-apiserver-authentication-reader"
     return [
         *bound,
-        _role("Role", _SCHEDULER, [lease]),
-        _binding("RoleBinding", _SCHEDULER, role=_SCHEDULER, user=_SCHEDULER),
-        _binding("RoleBinding", f"{_SCHEDULER}:{configuration}", role=configuration, user=_SCHEDULER),
+        _role("Role", _SCHEDULER, [lease], namespace=NAMESPACE),
+        _binding("RoleBinding", _SCHEDULER, role=_SCHEDULER, user="mooring-scheduler", namespace=NAMESPACE),
+        _binding("RoleBinding", f"{_SCHEDULER}:{configuration}", role=configuration, user="mooring-scheduler"),
     ]
 
 
-def _role(kind: str, name: str, rules: list[Manifest]) -> Manifest:
-    return _object(kind, name) | {"rules": rules}
+def _role(kind: str, name: str, rules: list[Manifest], *, namespace: str = "kube-system") -> Manifest:
+    return _object(kind, name, namespace) | {"rules": rules}
 
 
-def _binding(kind: str, name: str, *, role: str, user: str) -> Manifest:
+def _binding(kind: str, name: str, *, role: str, user: str, namespace: str = "kube-system") -> Manifest:
     group = "rbac.authorization.k8s.io"
-    return _object(kind, name) | {
+    return _object(kind, name, namespace) | {
         "roleRef": {"apiGroup": group, "kind": kind.removesuffix("Binding"), "name": role},
         "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
     }
 
 
-def _object(kind: str, name: str) -> Manifest:
-    metadata = {"name": name} if kind.startswith("Cluster") else {"name": name, "namespace": "kube-system"}
+def _object(kind: str, name: str, namespace: str) -> Manifest:
+    metadata = {"name": name} if kind.startswith("Cluster") else {"name": name, "namespace": namespace}
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Builds the control plane's one binary from source, once per version of that source, into the user's cache."""
+"""Builds Go programs, above all the control plane: from source, once per version of it, into the user's cache."""
 
 import hashlib
 import os
@@ -33,8 +33,8 @@ def build(progress: Progress, *, module: Path = MODULE) -> Path:
     version = kubernetes_version((module / "go.mod").read_text(encoding="utf-8"))
     major, minor = version.removeprefix("v").split(".")[:2]
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    linked = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamps.items())])
-    return _cached("controlplane", module, ".", linked, progress)
+    stamped = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamps.items())
+    return build_program("controlplane", progress, module=module, link_flags=stamped)
 
 
 def build_reference(progress: Progress, *, module: Path = MODULE) -> Path:
@@ -43,7 +43,36 @@ def build_reference(progress: Progress, *, module: Path = MODULE) -> Path:
     Raises:
         SandboxError: as for `build`.
     """
-    return _cached("reference", module, "./reference", "-s -w", progress)
+    return build_program("reference", progress, module=module, package="./reference")
+
+
+def build_program(name: str, progress: Progress, *, module: Path, package: str = ".", link_flags: str = "") -> Path:
+    """Give the path of a Go program, building it first if the cache has none that was made of the same sources.
+
+    Args:
+        name: what it is called in the cache and in the progress.
+        progress: is told what is being done.
+        module: directory with the go.mod and go.sum that say what it is made of.
+        package: in the module (`./reference`), or one that the module requires (`helm.sh/helm/v4/cmd/helm`).
+        link_flags: more than those that leave out debugging information.
+
+    Raises:
+        SandboxError: as for `build`.
+    """
+    target = _cache() / name / cache_key(module, package) / name
+    if target.exists():
+        return target
+    progress(f"waiting for another build of {name}, if there is one")
+    with locked(_cache() / f"{name}.lock"):
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f"{name}.{os.getpid()}")
+            try:
+                _compile(module, package, f"-s -w {link_flags}", draft, progress)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+    return target
 
 
 def kubernetes_version(go_mod: str) -> str:
@@ -55,7 +84,10 @@ def kubernetes_version(go_mod: str) -> str:
 
 
 def cache_key(module: Path, package: str) -> str:
-    """Hash what a binary is made of: the package's sources, go.mod and go.sum, and this kind of machine."""
+    """Hash what a binary is made of: the package's sources, go.mod and go.sum, and this kind of machine.
+
+    A package that the module requires has no sources here: go.mod says its version.
+    """
     sources = sorted((module / package).glob("*.go"))
     digest = hashlib.sha256(f"{platform.system()} {platform.machine()}\n".encode())
     for path in (*sources, module / "go.mod", module / "go.sum"):
@@ -66,23 +98,6 @@ def cache_key(module: Path, package: str) -> str:
 
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mooring"
-
-
-def _cached(name: str, module: Path, package: str, linked: str, progress: Progress) -> Path:
-    target = _cache() / name / cache_key(module, package) / name
-    if target.exists():
-        return target
-    progress(f"waiting for another build of {name}, if there is one")
-    with locked(_cache() / f"{name}.lock"):
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f"{name}.{os.getpid()}")
-            try:
-                _compile(module, package, linked, draft, progress)
-                draft.replace(target)
-            finally:
-                draft.unlink(missing_ok=True)
-    return target
 
 
 def _compile(module: Path, package: str, linked: str, output: Path, progress: Progress) -> None:

@@ -16,8 +16,11 @@ FAKE_NODE: Final = ("kwok.x-k8s.io/node", "fake")
 SCHEDULER_NAMES: Final = ("mooring", "stork")
 """Profiles of the second scheduler."""
 
+NAMESPACE: Final = "mooring-system"
+"""Where Mooring and its scheduler keep their Leases."""
+
 LEASE: Final = "mooring-scheduler"
-"""Lease in kube-system of the second scheduler: with the default name it would wait for the first one for ever."""
+"""Lease of the second scheduler: with the default name it would wait for the first one for ever."""
 
 _SERVICE_RANGE: Final = "10.96.0.0/16"
 _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
@@ -188,7 +191,7 @@ def scheduler_config(layout: Layout, name: str) -> dict[str, Any]:
         "httpTimeout": "2s",
     }
     return config | {
-        "leaderElection": {"leaderElect": True, "resourceName": LEASE, "resourceNamespace": "kube-system"},
+        "leaderElection": {"leaderElect": True, "resourceName": LEASE, "resourceNamespace": NAMESPACE},
         "percentageOfNodesToScore": 100,
         "profiles": [{"schedulerName": profile} for profile in SCHEDULER_NAMES],
         "extenders": [extender],
