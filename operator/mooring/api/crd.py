@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from mooring.api.plain import plain_yaml
 from mooring.api.policy import GROUP, SPEC_MODELS, VERSION, PolicyKind
 from mooring.api.status import PolicyStatus
 from mooring.api.structural import structural_schema
@@ -34,11 +33,26 @@ def crds() -> list[dict[str, Any]]:
     return [_crd(kind) for kind in PolicyKind]
 
 
+def openapi_schema(kind: PolicyKind) -> dict[str, Any]:
+    """The schema in the CRD of a kind, structural as apiextensions.k8s.io/v1 wants it."""
+    spec = SPEC_MODELS[kind]
+    return {
+        "description": _DESCRIPTIONS[kind],
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}, the version of this schema."},
+            "kind": {"type": "string", "description": f"{kind}, the kind of this resource."},
+            "metadata": {"type": "object"},
+            "spec": structural_schema(spec, description=spec.__doc__ or ""),
+            "status": structural_schema(PolicyStatus, description=PolicyStatus.__doc__ or ""),
+        },
+    }
+
+
 def crd_yaml(crd: Mapping[str, Any]) -> str:
     """A CRD as the text of its file in `crds/`."""
-    return _HEADER + yaml.dump(
-        dict(crd), Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True, explicit_start=True
-    )
+    return f"{_HEADER}---\n{plain_yaml(dict(crd))}"
 
 
 def crd_files() -> dict[str, str]:
@@ -51,13 +65,6 @@ def main(arguments: Sequence[str]) -> None:
     (directory,) = arguments
     for name, text in crd_files().items():
         (Path(directory) / name).write_text(text, encoding="utf-8")
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes every part out: anchors and aliases are for programs, and these files are read by people."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # the signature is PyYAML's
-        return True
 
 
 def _crd(kind: PolicyKind) -> dict[str, Any]:
@@ -85,25 +92,9 @@ def _crd(kind: PolicyKind) -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": _columns(),
-                    "schema": {"openAPIV3Schema": _schema(kind)},
+                    "schema": {"openAPIV3Schema": openapi_schema(kind)},
                 }
             ],
-        },
-    }
-
-
-def _schema(kind: PolicyKind) -> dict[str, Any]:
-    spec = SPEC_MODELS[kind]
-    return {
-        "description": _DESCRIPTIONS[kind],
-        "type": "object",
-        "required": ["spec"],
-        "properties": {
-            "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}, the version of this schema."},
-            "kind": {"type": "string", "description": f"{kind}, the kind of this resource."},
-            "metadata": {"type": "object"},
-            "spec": structural_schema(spec, description=spec.__doc__ or ""),
-            "status": structural_schema(PolicyStatus, description=PolicyStatus.__doc__ or ""),
         },
     }
 

@@ -1,12 +1,14 @@
-"""The command line: `mooring run`, `explain`, `demo`, `sandbox` and the manifests that a cluster needs first."""
+"""The command line: `mooring run`, `explain`, `lint`, `demo`, `sandbox` and what a cluster needs first."""
 
 import typer
 
 from mooring.cli.demo import demo
 from mooring.cli.explain import explain_command
+from mooring.cli.lint import lint_command
 from mooring.cli.manifests import crds, permissions
 from mooring.cli.run import run
 from mooring.cli.sandbox import sandbox_app
+from mooring.cli.uninstall import uninstall_command
 
 app = typer.Typer(
     name="mooring",
@@ -16,7 +18,9 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("explain")(explain_command)
+app.command("lint")(lint_command)
 app.command("demo")(demo)
 app.command("crds")(crds)
 app.command("permissions")(permissions)
+app.command("uninstall")(uninstall_command)
 app.add_typer(sandbox_app, name="sandbox")

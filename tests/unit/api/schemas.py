@@ -1,10 +1,8 @@
-"""What an API server does with a CRD's schema, as far as the unit tests need it: defaults, CEL rules, a walk."""
+"""The schema in a CRD, and a walk over its parts."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import cel
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -25,31 +23,3 @@ def walk(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
         yield from walk(schema["items"], f"{path}[*]")
     if "additionalProperties" in schema:
         yield from walk(schema["additionalProperties"], f"{path}.*")
-
-
-def defaulted(schema: dict[str, Any], value: Any) -> Any:
-    """The value with the schema's defaults filled in."""
-    if isinstance(value, list):
-        return [defaulted(schema.get("items", {}), item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    properties = schema.get("properties", {})
-    defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
-    return {name: defaulted(properties.get(name, {}), part) for name, part in {**defaults, **value}.items()}
-
-
-def broken_rules(schema: dict[str, Any], value: Any) -> list[str]:
-    """The messages of the CEL rules that do not hold for the value or a part of it."""
-    messages = [
-        rule["message"]
-        for rule in schema.get("x-kubernetes-validations", [])
-        if cel.evaluate(rule["rule"], {"self": value}) is not True
-    ]
-    if isinstance(value, list):
-        parts = [(schema["items"], item) for item in value]
-    elif isinstance(value, dict):
-        known = schema.get("properties", {})
-        parts = [(known.get(name, schema.get("additionalProperties", {})), part) for name, part in value.items()]
-    else:
-        parts = []
-    return messages + [message for part, inner in parts for message in broken_rules(part, inner)]

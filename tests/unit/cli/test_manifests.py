@@ -5,19 +5,21 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner
 
-from mooring.api.permissions import RULES
+from mooring.api.permissions import NAMESPACED_RULES, RULES
 from mooring.cli import app
 
 REPOSITORY = Path(__file__).parents[3]
 
 
-def test_permissions_are_the_charts() -> None:
-    """The chart's ClusterRole is generated; after a change of the rules run `make generate`."""
+def test_permissions_are_the_roles() -> None:
+    """`mooring permissions` prints the role in the whole cluster, and the one in Mooring's own namespace."""
     printed = CliRunner().invoke(app, ["permissions"])
 
     assert printed.exit_code == 0
-    assert (REPOSITORY / "helm/mooring/files/clusterrole.yaml").read_text(encoding="utf-8") == printed.stdout
-    assert yaml.safe_load(printed.stdout)["rules"] == RULES
+    cluster_role, role = yaml.safe_load_all(printed.stdout)
+    assert (cluster_role["kind"], cluster_role["rules"]) == ("ClusterRole", RULES)
+    assert (role["kind"], role["rules"]) == ("Role", NAMESPACED_RULES)
+    assert role["metadata"] == {"name": "mooring", "namespace": "mooring-system"}
 
 
 def test_crds_are_the_generated_files() -> None:

@@ -1,0 +1,1 @@
+"""Manifests checked without a cluster, for people who keep them in Git."""

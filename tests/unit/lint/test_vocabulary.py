@@ -1,0 +1,249 @@
+"""Words under Mooring's and STORK's prefixes: unknown ones, misplaced ones, and values that say nothing."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.lint.support import found
+
+from mooring.api import annotations
+from mooring.api.annotations import PREFIX, BooleanAnnotation
+from mooring.lint.vocabulary import STORKS_OTHER, STORKS_PLACEMENT, WORDS
+
+_STORK = "stork.libopenstorage.org/"
+_WORKLOAD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: d
+  labels: {{{labels}}}
+  annotations: {{{annotations}}}
+spec:
+  selector: {{}}
+  template:
+    metadata:
+      labels: {{{template_labels}}}
+      annotations: {{{template}}}
+    spec: {{containers: [{{name: a}}]}}
+"""
+_NODE = """\
+apiVersion: v1
+kind: Node
+metadata: {{name: n, annotations: {{storage-state.mooring.dev/csi.example: {state}}}}}
+"""
+_VOLUME = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: v, annotations: {{mooring.dev/replica-nodes: {nodes}}}}}
+"""
+
+
+def _deployment(*, labels: str = "", annotations: str = "", template_labels: str = "", template: str = "") -> str:
+    return _WORKLOAD.format(labels=labels, annotations=annotations, template_labels=template_labels, template=template)
+
+
+def test_every_word_of_the_api_is_known() -> None:
+    """A word that is added to mooring.api.annotations is added here."""
+    words: set[str] = set()
+    for value in vars(annotations).values():
+        if isinstance(value, BooleanAnnotation):
+            words.update(value.spellings)
+        elif isinstance(value, str) and value.startswith(PREFIX) and value != PREFIX:
+            words.add(value)
+
+    # A scheduling gate is neither an annotation nor a label.
+    assert words - {annotations.GATE} == WORDS.keys()
+
+
+def test_no_word_is_in_two_lists() -> None:
+    """What Mooring implements is no longer only STORK's."""
+    assert not WORDS.keys() & STORKS_PLACEMENT
+    assert not (WORDS.keys() | STORKS_PLACEMENT) & STORKS_OTHER
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        (
+            "mooring.dev/preferLocalNode",
+            "error: {}[mooring.dev/preferLocalNode]: means nothing to Mooring; did you mean preferLocalNodeOnly?",
+        ),
+        ("mooring.dev/xyzzy", "error: {}[mooring.dev/xyzzy]: means nothing to Mooring"),
+        (
+            f"{_STORK}preferlocalnodeonly",
+            (
+                "warning: {}[stork.libopenstorage.org/preferlocalnodeonly]: means nothing to Mooring; "
+                "did you mean preferLocalNodeOnly?"
+            ),
+        ),
+        (
+            f"{_STORK}skipSchedulerScoring",
+            (
+                "warning: {}[stork.libopenstorage.org/skipSchedulerScoring]: is a word of STORK's that Mooring does "
+                "not implement"
+            ),
+        ),
+        (f"{_STORK}skip-resource", None),
+        ("example.com/preferLocalNodeOnly", None),
+        ("mooring.dev.example.com/x", None),
+    ],
+)
+def test_a_word_that_means_nothing_is_found(tmp_path: Path, key: str, line: str | None) -> None:
+    """Ours are errors; STORK may know more words than we do, and those about backups are none of our business."""
+    lines = found(tmp_path, _deployment(template=f"{key}: 'true'"))
+
+    assert lines == ([f"m.yaml:12: {line.format('spec.template.metadata.annotations')}"] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            _deployment(annotations="mooring.dev/preferLocalNodeOnly: 'true'"),
+            (
+                "m.yaml:6: error: metadata.annotations[mooring.dev/preferLocalNodeOnly]: means nothing on a Deployment "
+                "itself: put it into spec.template.metadata.annotations"
+            ),
+        ),
+        (
+            _deployment(labels=f"{_STORK}disableHyperconvergence: 'true'"),
+            (
+                "m.yaml:5: error: metadata.labels[stork.libopenstorage.org/disableHyperconvergence]: "
+                "counts among annotations, not among labels"
+            ),
+        ),
+        (
+            _deployment(template="mooring.dev/ignore: 'true'"),
+            (
+                "m.yaml:12: error: spec.template.metadata.annotations[mooring.dev/ignore]: "
+                "counts among labels, not among annotations"
+            ),
+        ),
+        (
+            _deployment(labels="mooring.dev/ignore: 'true'"),
+            (
+                "m.yaml:5: error: metadata.labels[mooring.dev/ignore]: means nothing on a Deployment itself: "
+                "put it into spec.template.metadata.labels"
+            ),
+        ),
+        (_deployment(labels="mooring.dev/ignore: 'true'", template_labels="mooring.dev/ignore: 'true'"), None),
+        (
+            (
+                "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c}\nspec:\n"
+                "  schedule: '@daily'\n  jobTemplate:\n"
+                "    metadata: {annotations: {mooring.dev/preferLocalNodeOnly: 'true'}}\n"
+                "    spec: {template: {spec: {containers: [{name: a}]}}}"
+            ),
+            (
+                "m.yaml:7: error: spec.jobTemplate.metadata.annotations[mooring.dev/preferLocalNodeOnly]: means "
+                "nothing on a Job itself: put it into spec.jobTemplate.spec.template.metadata.annotations"
+            ),
+        ),
+        (
+            "apiVersion: v1\nkind: Node\nmetadata: {name: n, annotations: {mooring.dev/replica-nodes: a}}",
+            (
+                "m.yaml:3: error: metadata.annotations[mooring.dev/replica-nodes]: means nothing on a Node: "
+                "it counts on a PersistentVolume"
+            ),
+        ),
+        (
+            (
+                "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v, annotations: "
+                "{storage-state.mooring.dev/csi.example: Online}}"
+            ),
+            (
+                "m.yaml:3: error: metadata.annotations[storage-state.mooring.dev/csi.example]: means nothing on a "
+                "PersistentVolume: it counts on a Node"
+            ),
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: s, labels: {mooring.dev/ignore: 'true'}}",
+            (
+                "m.yaml:3: error: metadata.labels[mooring.dev/ignore]: means nothing on a Service: "
+                "it counts on a Pod or Namespace"
+            ),
+        ),
+        (
+            (
+                "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: s}\nprovisioner: p\n"
+                f"parameters: {{{_STORK}preferRemoteNode: 'true'}}"
+            ),
+            (
+                "m.yaml:5: warning: parameters[stork.libopenstorage.org/preferRemoteNode]: "
+                "is a word of STORK's that Mooring does not implement"
+            ),
+        ),
+        (
+            (
+                "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec:\n  selector: {}\n  serviceName: s\n"
+                "  template: {spec: {containers: [{name: a}]}}\n  volumeClaimTemplates:\n"
+                f"  - metadata: {{annotations: {{{_STORK}skipSchedulerScoring: 'true'}}}}"
+            ),
+            (
+                "m.yaml:9: warning: spec.volumeClaimTemplates[0].metadata.annotations"
+                "[stork.libopenstorage.org/skipSchedulerScoring]: is a word of STORK's that Mooring does not implement"
+            ),
+        ),
+    ],
+)
+def test_a_word_in_the_wrong_place_is_found(tmp_path: Path, text: str, line: str | None) -> None:
+    """With the place where it counts; a label that is in the template as well does no harm outside."""
+    assert found(tmp_path, text) == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            _deployment(template="mooring.dev/preferLocalNodeOnly: 'yes'"),
+            (
+                "m.yaml:12: error: spec.template.metadata.annotations[mooring.dev/preferLocalNodeOnly]: "
+                "'yes' is not a boolean (true or false) and is passed over"
+            ),
+        ),
+        (
+            _deployment(template=f"{_STORK}disable-admission-controller: 'on'"),
+            (
+                "m.yaml:12: error: spec.template.metadata.annotations"
+                "[stork.libopenstorage.org/disable-admission-controller]: "
+                "'on' is not a boolean (true or false) and is passed over"
+            ),
+        ),
+        (
+            _deployment(template="mooring.dev/preferLocalNodeOnly: true"),
+            (
+                "m.yaml:12: error: spec.template.metadata.annotations[mooring.dev/preferLocalNodeOnly]: "
+                "must be a string, not true; put it in quotes"
+            ),
+        ),
+        (_deployment(template="mooring.dev/preferLocalNodeOnly: 't'"), None),
+        (
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {mooring.dev/ignore: 'No'}}",
+            (
+                "m.yaml:3: error: metadata.labels[mooring.dev/ignore]: "
+                "'No' is not a boolean (true or false) and is passed over"
+            ),
+        ),
+        (
+            _NODE.format(state="online"),
+            (
+                "m.yaml:3: error: metadata.annotations[storage-state.mooring.dev/csi.example]: "
+                "'online' is not a storage state (Online, StorageDown, Degraded, Offline)"
+            ),
+        ),
+        (
+            _NODE.format(state="Online"),
+            None,
+        ),
+        (
+            _VOLUME.format(nodes="','"),
+            "m.yaml:3: error: metadata.annotations[mooring.dev/replica-nodes]: names no node",
+        ),
+        (
+            _VOLUME.format(nodes="n1"),
+            None,
+        ),
+    ],
+)
+def test_a_value_that_says_nothing_is_found(tmp_path: Path, text: str, line: str | None) -> None:
+    """In the words in which a running Mooring reports it."""
+    assert found(tmp_path, text) == ([line] if line else [])
