@@ -49,9 +49,9 @@ bench: venv ## Measure; figures are printed, not asserted (QUICK=1 for a tenth o
 	@$(BIN)/python -m tests.bench.run $(if $(QUICK),--quick)
 
 .PHONY: generate
-generate: venv ## Generate crds/ and the chart's ClusterRole from the models
+generate: venv ## Generate crds/ and helm/mooring/files from the models
 	@$(BIN)/python -m mooring.api.crd crds
-	@$(BIN)/mooring permissions >helm/mooring/files/clusterrole.yaml
+	@$(BIN)/python -m mooring.api.chart helm/mooring/files
 
 .PHONY: lock
 lock: venv ## Lock the dependencies of pyproject.toml anew, with hashes

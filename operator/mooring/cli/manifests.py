@@ -1,25 +1,27 @@
 """`mooring crds` and `mooring permissions`: what a cluster needs before Mooring can run in it, as YAML."""
 
-import sys
+from typing import Any
 
 import typer
-import yaml
 
 from mooring.api.crd import crds as make_crds
-from mooring.api.permissions import RULES
+from mooring.api.permissions import NAMESPACED_RULES, RULES
+from mooring.api.plain import plain_yaml
 
 
 def crds() -> None:
     """Print the custom resource definitions; pipe them into `kubectl apply -f -`."""
-    yaml.safe_dump_all(make_crds(), sys.stdout, sort_keys=False)
+    _print(make_crds())
 
 
 def permissions() -> None:
-    """Print the ClusterRole that Mooring needs."""
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "mooring"},
-        "rules": list(RULES),
-    }
-    typer.echo(yaml.safe_dump(role, sort_keys=False), nl=False)
+    """Print the roles that Mooring needs: one in the whole cluster, one in its own namespace."""
+    roles = [
+        {"kind": "ClusterRole", "metadata": {"name": "mooring"}, "rules": RULES},
+        {"kind": "Role", "metadata": {"name": "mooring", "namespace": "mooring-system"}, "rules": NAMESPACED_RULES},
+    ]
+    _print([{"apiVersion": "rbac.authorization.k8s.io/v1", **role} for role in roles])
+
+
+def _print(manifests: list[dict[str, Any]]) -> None:
+    typer.echo("---\n".join(map(plain_yaml, manifests)), nl=False)
