@@ -123,6 +123,39 @@ def deployment(
     }
 
 
+def workload(
+    kind: str,
+    name: str,
+    *claims: str,
+    own_claim: str = "",
+    spec: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> Manifest:
+    """Give a workload of any kind whose pods mount these claims; further fields as `template` takes them.
+
+    With `own_claim` it is a StatefulSet that makes a claim of this name for each pod; `spec` has more of its spec.
+    """
+    selected = {"app": name}
+    made: Manifest = {"template": template(claims, labels={**selected, **(labels or {})}, **fields)}
+    if kind in {"Job", "CronJob"}:
+        made["template"]["spec"].setdefault("restartPolicy", "OnFailure")
+    else:
+        made["selector"] = {"matchLabels": selected}
+    if own_claim:
+        resources = {"requests": {"storage": "1Gi"}}
+        claim_spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": resources}
+        made["volumeClaimTemplates"] = [{"metadata": {"name": own_claim}, "spec": claim_spec}]
+    if kind == "CronJob":
+        made = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": made}}
+    return {
+        "apiVersion": "batch/v1" if kind in {"Job", "CronJob"} else "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": made | dict(spec or {}),
+    }
+
+
 def rolling(*, max_unavailable: int | str, max_surge: int | str = 1) -> Manifest:
     """Give the strategy that starts new pods beside old ones."""
     return {

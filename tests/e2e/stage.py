@@ -21,14 +21,25 @@ _MERGE = "application/merge-patch+json"
 _ANNOTATION_HASH = "mooring.dev/affinity-hash"
 
 
+_GROUPS = {
+    **dict.fromkeys(("daemonsets", "deployments", "replicasets", "statefulsets"), "apis/apps/v1"),
+    **dict.fromkeys(("cronjobs", "jobs"), "apis/batch/v1"),
+    "poddisruptionbudgets": "apis/policy/v1",
+    "volumeplacementpolicies": "apis/mooring.dev/v1alpha1",
+}
+
+
 class Stage:
     """What a test puts into a cluster, and what it reads there. `close` takes away what no namespace holds."""
 
-    def __init__(self, sandbox: Sandbox, client: ApiClient, namespace: str, operator: MooringProcess) -> None:
+    def __init__(
+        self, sandbox: Sandbox, client: ApiClient, namespace: str, operator: MooringProcess, *, user: str
+    ) -> None:
         self.sandbox = sandbox
         self.client = client
         self.namespace = namespace
         self.operator = operator
+        self.user = user
         self._leftovers: list[str] = []
 
     def close(self) -> None:
@@ -97,6 +108,11 @@ class Stage:
         """Create a Deployment."""
         return dict(self.client.create(self.path("deployments"), manifests.deployment(name, *claims, **fields)))
 
+    def workload(self, kind: str, name: str, *claims: str, **fields: Any) -> Manifest:
+        """Create a workload of any kind; fields as `manifests.workload` takes them."""
+        collection = f"{kind.lower()}s"
+        return dict(self.client.create(self.path(collection), manifests.workload(kind, name, *claims, **fields)))
+
     def policy(self, name: str, *, settled: bool = True, **spec: Any) -> None:
         """Create a policy, and wait until it is in force."""
         self.client.create(self.path("volumeplacementpolicies"), manifests.policy(name, **spec))
@@ -139,8 +155,7 @@ class Stage:
 
     def path(self, kind: str, name: str = "") -> str:
         """Give the path of a collection of the namespace, or of an object in it."""
-        group = {"deployments": "apis/apps/v1", "volumeplacementpolicies": "apis/mooring.dev/v1alpha1"}
-        found = f"/{group.get(kind, 'api/v1')}/namespaces/{self.namespace}/{kind}"
+        found = f"/{_GROUPS.get(kind, 'api/v1')}/namespaces/{self.namespace}/{kind}"
         return f"{found}/{name}" if name else found
 
     def patch(self, path: str, body: Any) -> Manifest:
@@ -190,13 +205,14 @@ class Stage:
 
         eventually(there)
 
-    def template_of(self, deployment: str) -> Manifest:
-        """Give a Deployment's template as it is now."""
-        return dict(self.client.get(self.path("deployments", deployment))["spec"]["template"])
+    def template_of(self, name: str, *, kind: str = "deployments") -> Manifest:
+        """Give a workload's template as it is now."""
+        spec = self.client.get(self.path(kind, name))["spec"]
+        return dict((spec["jobTemplate"]["spec"] if kind == "cronjobs" else spec)["template"])
 
-    def affinity_of(self, deployment: str) -> Manifest:
-        """Give the node affinity in a Deployment's template as it is now, empty if there is none."""
-        affinity = self.template_of(deployment)["spec"].get("affinity", {})
+    def affinity_of(self, name: str, *, kind: str = "deployments") -> Manifest:
+        """Give the node affinity in a workload's template as it is now, empty if there is none."""
+        affinity = self.template_of(name, kind=kind)["spec"].get("affinity", {})
         return dict(affinity.get("nodeAffinity", {}))
 
     def is_marked(self, deployment: str) -> bool:

@@ -338,7 +338,7 @@ def test_what_an_undo_brought_back_is_somebody_elses(stage: Stage) -> None:
     stays(lambda: written(stage.affinity_of("shop")) == first, seconds=2)
     tries = [
         event
-        for event in stage.sandbox.audit(user="mooring", since=since)
+        for event in stage.sandbox.audit(user=stage.user, since=since)
         if event["objectRef"]["resource"] == "deployments"
         and "subresource" not in event["objectRef"]
         and event["objectRef"].get("namespace") == stage.namespace

@@ -1,5 +1,6 @@
 """`mooring run --snapshot`: the whole extender over real HTTP, from manifests alone."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -155,6 +156,42 @@ def test_paths_and_methods(served: MooringProcess, method: str, path: str, statu
     assert served.request(method, path)[0] == status
 
 
+def reviewed(process: MooringProcess, pod: manifests.Manifest, **fields: Any) -> dict[str, Any]:
+    """POST an AdmissionReview of a new pod and give the response."""
+    request = {"uid": "u", "kind": {"kind": "Pod"}, "operation": "CREATE", "namespace": "shop", "object": pod, **fields}
+    review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    status, text = process.request("POST", "/mutate", json.dumps(review).encode())
+    assert status == 200, text
+    response: dict[str, Any] = json.loads(text)["response"]
+    assert (response["uid"], response["allowed"]) == ("u", True)
+    return response
+
+
+def test_reviews_are_answered(served: MooringProcess) -> None:
+    """A strict pod is bound to its data, a pod without a name is drawn to it, and another scheduler's is left alone."""
+    strict = reviewed(served, named("strict"))
+    unnamed = named("plain")
+    del unnamed["metadata"]["name"]
+    plain, soft = reviewed(served, unnamed), reviewed(served, named("soft"))
+
+    patch = {each["path"]: each["value"] for each in json.loads(base64.b64decode(strict["patch"]))}
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-2"]}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    assert patch["/spec/affinity"] == {"nodeAffinity": required}
+    assert strict["auditAnnotations"]["policy"] == "annotation preferLocalNodeOnly"
+    assert json.loads(base64.b64decode(plain["patch"])) == [
+        {"op": "add", "path": "/spec/schedulerName", "value": "mooring"}
+    ]
+    assert "patch" not in soft
+
+
+def test_a_review_that_is_none_is_told_what_is_wrong(served: MooringProcess) -> None:
+    """A 400 with a sentence, as for the extender's calls."""
+    status, text = served.request("POST", "/mutate", b'{"kind":"Pod"}')
+
+    assert (status, text) == (400, "an AdmissionReview of admission.k8s.io/v1 is expected\n")
+
+
 def test_large_bodies(served: MooringProcess) -> None:
     """60 MiB are read and answered, more than 64 MiB are refused, and the process goes on."""
     call = by_name("strict")
@@ -227,7 +264,7 @@ def explain(snapshot: Path, *args: str) -> str:
     [
         (["pod/nobody"], 1, "there is no pod nobody in namespace shop"),
         (["deployment/nobody"], 1, "there is no deployment nobody in namespace shop"),
-        (["nobody"], 1, "say what to explain as pod/NAME or deployment/NAME"),
+        (["nobody"], 1, "say what to explain as KIND/NAME, such as pod/NAME or deployment/NAME"),
         (["pod/soft", "-o", "xml"], 2, "xml"),
     ],
 )

@@ -6,7 +6,21 @@ from pathlib import Path
 import pytest
 
 from mooring.sandbox import SandboxError, build
+from mooring.sandbox.progress import Progress
 
+GO_THAT_WRITES_ITS_ARGUMENTS = """#!/bin/sh
+case $1 in
+env) echo go1.99 ;;
+list) echo example.com/hello ;;
+build)
+    for argument; do
+        test "$before" = -o && output=$argument
+        before=$argument
+    done
+    printf '%s\\n' "$@" >"$output"
+    ;;
+esac
+"""
 GO_MOD = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n"
 
 
@@ -69,3 +83,37 @@ def test_binary_in_the_cache_is_not_built_again(module: Path, monkeypatch: pytes
     binary.touch()
 
     assert build.build(pytest.fail, module=module) == binary
+
+
+def test_program_of_another_module_follows_its_version(module: Path) -> None:
+    """A package that go.mod only requires is rebuilt for another go.mod, whatever our own sources are."""
+    before = build.cache_key(module, "helm.sh/helm/v4/cmd/helm")
+
+    (module / "main.go").write_text("package main\n", encoding="utf-8")
+    assert build.cache_key(module, "helm.sh/helm/v4/cmd/helm") == before
+
+    (module / "go.sum").write_text("", encoding="utf-8")
+    assert build.cache_key(module, "helm.sh/helm/v4/cmd/helm") != before
+
+
+def test_program_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of anybody's is compiled the first time, and what came out is given from then on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    go = tmp_path / "go"
+    go.write_text(GO_THAT_WRITES_ITS_ARGUMENTS, encoding="utf-8")
+    go.chmod(0o755)
+    (tmp_path / "go.mod").write_text(GO_MOD, encoding="utf-8")
+    (tmp_path / "go.sum").touch()
+    told: list[str] = []
+
+    def program(progress: Progress) -> Path:
+        return build.build_program("hello", progress, module=tmp_path, package="./hello", link_flags="-X main.word=hi")
+
+    binary = program(told.append)
+
+    arguments = binary.read_text(encoding="utf-8").splitlines()
+    assert arguments[arguments.index("-ldflags") + 1] == "-s -w -X main.word=hi"
+    assert arguments[-1] == "./hello"
+    assert "compiling hello: 1 packages, minutes the first time" in told
+    assert program(pytest.fail) == binary

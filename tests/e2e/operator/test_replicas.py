@@ -1,0 +1,191 @@
+"""Several replicas: all answer, one writes, and another one goes on where it ended."""
+
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e import manifests
+from tests.e2e.process import MooringProcess
+from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
+from tests.e2e.support import apply_crds, eventually
+
+from mooring.sandbox.client import ApiClient
+from mooring.sandbox.launcher import Sandbox, up
+
+_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
+_LEASE = "/apis/coordination.k8s.io/v1/namespaces/mooring-system/leases/mooring"
+
+Start = Callable[..., MooringProcess]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Sandbox]:
+    """Give a control plane in which no other operator runs."""
+    running = up(name=f"replicas-{os.getpid()}", nodes=4, zones=1, racks=1)
+    try:
+        apply_crds(running)
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture
+def client(cluster: Sandbox) -> Iterator[ApiClient]:
+    """Give a client of the cluster's administrator."""
+    with cluster.client() as made:
+        yield made
+
+
+@pytest.fixture
+def start(cluster: Sandbox, tmp_path: Path) -> Iterator[Start]:
+    """Give a function that starts a replica and waits until it answers."""
+    started: list[MooringProcess] = []
+
+    def run(name: str, *arguments: str) -> MooringProcess:
+        process = MooringProcess(
+            tmp_path / name,
+            "--kubeconfig",
+            str(cluster.kubeconfig("mooring")),
+            "--port=0",
+            "--identity",
+            name,
+            *arguments,
+        )
+        started.append(process)
+        process.__enter__()
+        process.await_ready()
+        return process
+
+    yield run
+    for process in started:
+        process.__exit__()
+
+
+def stage_of(cluster: Sandbox, client: ApiClient, operator: MooringProcess) -> Stage:
+    """Give a stage in a new namespace."""
+    name = f"replicas-{uuid.uuid4().hex[:8]}"
+    client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    eventually(lambda: client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
+    return Stage(cluster, client, name, operator, user="mooring")
+
+
+def leader(client: ApiClient) -> str:
+    """Say who holds the Lease."""
+    return str(client.get(_LEASE)["spec"].get("holderIdentity", ""))
+
+
+def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """Within 15 s another replica goes on with the work; each template is written once, each event is there once."""
+    first, second = start("first"), start("second")
+    assert leader(client) == "first"
+    stage = stage_of(cluster, client, second)
+    stage.volumes({"data": ["node-2"]}, modes=["ReadWriteMany"])
+    stage.policy("near", **_STRICT)
+    names = [f"shop-{number}" for number in range(20)]
+
+    for name in names[:10]:
+        stage.deployment(name, "data", replicas=0)
+    stage.await_reason("deployments", names[0], PLACEMENT_APPLIED, "Applied")
+    os.kill(first.pid, 9)
+    killed = time.monotonic()
+    for name in names[10:]:
+        stage.deployment(name, "data", replicas=0)
+
+    eventually(lambda: leader(client) == "second", timeout=15)
+    stage.await_reason("deployments", names[-1], PLACEMENT_APPLIED, "Applied")
+    assert time.monotonic() - killed < 15
+    for name in names:
+        stage.await_reason("deployments", name, PLACEMENT_APPLIED, "Applied")
+    assert {_generation(stage, name) for name in names} == {2}
+    stays(lambda: {_generation(stage, name) for name in names} == {2}, seconds=2)
+    assert _repeated_events(stage) == {}
+
+
+def _generation(stage: Stage, name: str) -> int:
+    return int(stage.client.get(stage.path("deployments", name))["metadata"]["generation"])
+
+
+def _repeated_events(stage: Stage) -> dict[Any, int]:
+    listed = stage.client.get(stage.path("events"))["items"]
+    ours = [event for event in listed if event["source"].get("component") == "mooring"]
+    counted = Counter((event["involvedObject"]["uid"], event["reason"], event["message"]) for event in ours)
+    return {event: count for event, count in counted.items() if count > 1}
+
+
+def test_a_leader_that_ends_hands_over_at_once(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """SIGTERM, as in a rolling update: the Lease is given up, and nobody waits until it has run out."""
+    first = start("first")
+    eventually(lambda: leader(client) == "first", timeout=20)
+    second = start("second")
+    stage = stage_of(cluster, client, second)
+    stage.volume("data", "node-2", known=False)
+    stage.pod("waits", "data")
+
+    first.terminate()
+
+    assert first.wait(timeout=10) == 0
+    eventually(lambda: leader(client) == "second", timeout=5)
+    stage.policy("near")
+    stage.await_reason("pods", "waits", VOLUME_LOCAL, stage_reason(stage))
+
+
+def stage_reason(stage: Stage) -> str:
+    """Where the pod came to run decides what is measured."""
+    return "AllLocal" if stage.node_of("waits") == "node-2" else "NotLocal"
+
+
+def test_a_follower_answers_and_writes_nothing(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """The schedulers may ask any replica; only the leader's name is in the audit log's writes."""
+    start("first")
+    eventually(lambda: leader(client) == "first", timeout=20)
+    second = start("second")
+    stage = stage_of(cluster, client, second)
+    stage.volume("data", "node-3")
+    asking = manifests.pod("asking", "data", annotations=manifests.STRICT)
+    asking["metadata"]["namespace"] = stage.namespace
+
+    answer = second.ask("filter", {"Pod": asking, "NodeNames": ["node-1", "node-3"]})
+
+    assert answer["NodeNames"] == ["node-3"]
+    assert [line for line in second.lines() if line["event"] == "leading"] == []
+
+
+def test_read_only_only_reports(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """Every rule is an Audit: no template, no pod and no node's chances are changed, but conditions tell all."""
+    reader = start("reader", "--read-only")
+    eventually(lambda: leader(client) == "reader", timeout=20)
+    stage = stage_of(cluster, client, reader)
+    stage.volume("data", "node-2", known=False)
+    stage.deployment("shop", "data", affinity=manifests.on_nodes("node-4"))
+    stage.deployment("annotated", "data", affinity=manifests.on_nodes("node-4"), annotations=manifests.STRICT)
+    stage.await_on("shop", "node-4")
+    stage.await_on("annotated", "node-4")
+
+    stage.policy("near", updateMode="Reconcile", disruption={"cooldown": "0s"}, **_STRICT)
+
+    for name in ("shop", "annotated"):
+        stage.await_reason("deployments", name, PLACEMENT_APPLIED, "AuditOnly")
+        stage.await_reason("deployments", name, VOLUME_LOCAL, "NotLocal")
+    assert {_generation(stage, name) for name in ("shop", "annotated")} == {1}
+    asking = manifests.pod("asking", "data", annotations=manifests.STRICT)
+    asking["metadata"]["namespace"] = stage.namespace
+    assert reader.ask("filter", {"Pod": asking, "NodeNames": ["node-1", "node-2"]})["NodeNames"] == ["node-1", "node-2"]
+
+
+def test_a_leader_without_the_api_server_ends(cluster: Sandbox, start: Start) -> None:
+    """It cannot know whether another one leads meanwhile: it ends, says why, and a new process begins anew."""
+    process = start("first")
+    eventually(lambda: any(line["event"] == "leading" for line in process.lines()), timeout=20)
+
+    cluster.stop("kube-apiserver")
+    try:
+        assert process.wait(timeout=20) == 1
+    finally:
+        cluster.start("kube-apiserver")
+
+    assert any(line["event"] == "leadership lost" for line in process.lines())

@@ -1,0 +1,104 @@
+"""The chart's rights against what the operator does: none is missing, and none is there that nobody uses."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e import manifests
+from tests.e2e.process import MooringProcess
+from tests.e2e.release import Release
+from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage
+from tests.e2e.support import eventually
+from tests.programs import Helm
+
+from mooring.api.permissions import NAMESPACED_RULES, RULES
+from mooring.sandbox.launcher import Sandbox, up
+
+Right = tuple[str, str, str]
+
+_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Sandbox]:
+    """Give a control plane with a new audit log."""
+    running = up(name=f"rights-{os.getpid()}", nodes=4, zones=1, racks=1)
+    try:
+        yield running
+    finally:
+        running.down()
+
+
+def test_rights_are_those_that_are_used(cluster: Sandbox, helm: Helm, tmp_path: Path) -> None:
+    """One tour of all that Mooring does, as the chart's ServiceAccount; then the audit log meets the rules."""
+    release = Release(cluster, helm, tmp_path, admission={})
+    process = MooringProcess(tmp_path / "log", *release.arguments, "--port=0", "--no-set-scheduler-name")
+    with cluster.client() as client, process:
+        process.await_ready()
+        name = f"rights-{uuid.uuid4().hex[:8]}"
+        client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        eventually(lambda: client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
+        stage = Stage(cluster, client, name, process, user=release.user)
+        _tour(stage)
+        process.terminate()
+        assert process.wait(timeout=15) == 0
+    # Watches are in the log once they have ended.
+    granted = {right for rule in (*RULES, *NAMESPACED_RULES) for right in _rights(rule)}
+
+    def agree() -> bool:
+        events = list(cluster.audit(user=release.user))
+        denied = [event["requestURI"] for event in events if event["responseStatus"]["code"] == 403]
+        assert denied == []
+        assert granted - {_right(event) for event in events} == set()
+        return True
+
+    eventually(agree)
+
+
+def _rights(rule: Any) -> Iterator[Right]:
+    for group in rule["apiGroups"]:
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield group, resource, verb
+
+
+def _right(event: Any) -> Right:
+    subject = event["objectRef"]
+    resource = "/".join(part for part in (subject["resource"], subject.get("subresource")) if part)
+    return subject.get("apiGroup", ""), resource, event["verb"]
+
+
+def _tour(stage: Stage) -> None:
+    """Let Mooring do each thing once."""
+    away = {"affinity": manifests.on_nodes("node-4")}
+    stage.pod("early", "missing")  # its claim is looked up at admission
+    stage.volumes({"data": ["node-2"], "data-pg-0": ["node-2"]}, modes=["ReadWriteMany"])
+    stage.workload("StatefulSet", "pg", own_claim="data", **away)
+    assert stage.node_of("pg-0") == "node-4"
+    kinds = {"Deployment": {}, "StatefulSet": {}, "ReplicaSet": {}, "CronJob": {}, "Job": {"suspend": True}}
+    stage.cluster_policy("near", namespaceSelector={}, **_STRICT)
+    for kind, spec in kinds.items():
+        stage.workload(kind, f"some-{kind.lower()}", "data", spec=spec)
+    for kind in kinds:
+        _await_terms(stage, kind, there=True)
+    for kind in kinds.keys() - {"CronJob"}:
+        stage.await_reason(f"{kind.lower()}s", f"some-{kind.lower()}", PLACEMENT_APPLIED, "Applied")
+    stage.policy("nearer", updateMode="Reconcile", disruption={"cooldown": "0s"}, **_STRICT)
+    stage.await_reason("statefulsets", "pg", VOLUME_LOCAL, "AllLocal")  # by eviction
+    stage.client.request("DELETE", "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies/near")
+    stage.delete(stage.path("volumeplacementpolicies", "nearer"))
+    # Released at once where that restarts nothing.
+    for kind in ("ReplicaSet", "CronJob", "Job"):
+        _await_terms(stage, kind, there=False)
+    for kind in ("Deployment", "StatefulSet"):
+        stage.sandbox.kubectl("scale", f"{kind}/some-{kind.lower()}", "--replicas=0", "-n", stage.namespace)
+        _await_terms(stage, kind, there=False)
+
+
+def _await_terms(stage: Stage, kind: str, *, there: bool) -> None:
+    """Wait until a template has node affinity, or has none."""
+    name, plural = f"some-{kind.lower()}", f"{kind.lower()}s"
+    eventually(lambda: bool(stage.affinity_of(name, kind=plural)) is there)
