@@ -1,5 +1,6 @@
 """Reconciling a pod: its `VolumeLocal` condition, its events, and how it counts for policies."""
 
+import time
 from collections import defaultdict
 from typing import Final
 
@@ -15,6 +16,8 @@ from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger, standing, standings
 from mooring.reconcile.writer import Event, Writer
 
+#: kube-apiserver forgets events after an hour (--event-ttl); a pod that still waits then needs a new one.
+_EVENT_SECONDS: Final = 3660.0
 _AWAY: Final = frozenset({VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_LOCAL})
 
 
@@ -26,10 +29,10 @@ class PodReconciler:
         self._locator: Final = locator
         self._writer: Final = writer
         self._ledger: Final = ledger
-        self._said: Final[defaultdict[str, set[Event]]] = defaultdict(set)
+        self._said: Final[defaultdict[str, dict[Event, float]]] = defaultdict(dict)
 
     async def reconcile(self, key: Key) -> float | None:
-        """Bring a pod's condition up to date, and say what is in its way.
+        """Bring a pod's condition up to date, and say what is in its way; returns when to say it again, if need be.
 
         Raises:
             ApiError: the API server refused a write.
@@ -49,9 +52,10 @@ class PodReconciler:
         for problem in decision.resolution.problems:
             await self._say_once(pod, Event("AnnotationIgnored", problem, warning=True))
         reason = why_waiting(pod, decision, self._cluster)
-        if reason:
-            await self._say_once(pod, Event("WaitingForData", reason, warning=True))
-        return None
+        if not reason:
+            return None
+        await self._say_once(pod, Event("WaitingForData", reason, warning=True))
+        return _EVENT_SECONDS
 
     async def _write_condition(self, pod: Pod, locality: Locality | None) -> None:
         wanted = [locality.condition] if locality else []
@@ -67,6 +71,8 @@ class PodReconciler:
             await self._writer.record_event("Pod", pod, event)
 
     async def _say_once(self, pod: Pod, event: Event) -> None:
-        if event not in self._said[pod.key]:
-            self._said[pod.key].add(event)
+        """Record an event unless the API server still has it."""
+        said, now = self._said[pod.key], time.monotonic()
+        if now >= said.get(event, float("-inf")) + _EVENT_SECONDS:
+            said[event] = now
             await self._writer.record_event("Pod", pod, event, once=True)
