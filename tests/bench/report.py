@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from tests.bench.admission import AdmissionCost
 from tests.bench.coldstart import ColdStart, Size
 from tests.bench.latency import Row
 from tests.bench.load import Summary
@@ -35,6 +36,7 @@ class Report(msgspec.Struct, kw_only=True):
     churn_rates: dict[str, float] = {}
     cold_start_size: Size | None = None
     cold_starts: list[ColdStart] = []
+    admission: AdmissionCost | None = None
 
 
 def machine(binary: Path) -> Machine:
@@ -73,6 +75,8 @@ def show(report: Report, console: Console) -> None:
         size = report.cold_start_size
         console.print(f"\nCold start: {size.nodes:,} nodes, {size.claims:,} volumes and claims, {size.pods:,} pods")
         console.print(_cold_start_table(report.cold_starts))
+    if report.admission is not None:
+        console.print(f"\n{_admission(report.admission)}")
 
 
 def _latency_table(rows: Sequence[Row]) -> Table:
@@ -93,6 +97,13 @@ def _latency_table(rows: Sequence[Row]) -> Table:
 
 def _figures(summary: Summary) -> str:
     return f"{summary.p50:.2f} / {summary.p99:.2f}, {summary.per_second:,.0f}"
+
+
+def _admission(cost: AdmissionCost) -> str:
+    before = f"{cost.without_p50:.2f} / {cost.without_p99:.2f}"
+    after = f"{cost.with_p50:.2f} / {cost.with_p99:.2f}"
+    ratio = f"{cost.with_p50 / cost.without_p50:.2f} times the median"
+    return f"A pod's creation (dry run), p50 / p99 in ms: {before} without admission, {after} with it, {ratio}"
 
 
 def _cold_start_table(starts: Sequence[ColdStart]) -> Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from tests.bench import apiserver, coldstart, latency, servers, world
+from tests.bench import admission, apiserver, coldstart, latency, servers, world
 from tests.bench.churn import Churn
 from tests.bench.coldstart import Size
 from tests.bench.latency import Effort, LoadClient, Row
@@ -83,6 +83,14 @@ class Bench:
             for _ in range(self._starts):
                 self.report.cold_starts.append(coldstart.measure(sandbox, progress=self._progress))
 
+    def admission(self) -> None:
+        """Time what the webhook adds to the creation of a pod, on a cluster of the middle size."""
+        nodes, pods = _SIZES[1], self._effort.calls
+        with self._sandbox("admission") as sandbox:
+            apiserver.add_nodes(sandbox, range(nodes), progress=self._progress)
+            apiserver.add_volumes(sandbox, range(pods), nodes=nodes, progress=self._progress)
+            self.report.admission = admission.measure(sandbox, pods=pods, progress=self._progress)
+
     def _rows(self, mooring: Server, nodes: int) -> list[Row]:
         local = world.replica_nodes(0, nodes=nodes)
         with (
@@ -119,6 +127,7 @@ PARTS: Final[dict[str, Callable[[Bench], None]]] = {
     "latency": Bench.latency,
     "churn": Bench.churn,
     "cold-start": Bench.cold_start,
+    "admission": Bench.admission,
 }
 
 

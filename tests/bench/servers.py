@@ -130,5 +130,5 @@ def _plain_url(line: str) -> str | None:
 def _logged_url(line: str) -> str | None:
     if not line.startswith("{"):
         return None
-    url = json.loads(line).get("url")
-    return str(url) if url else None
+    told = json.loads(line)
+    return str(told["url"]) if told["event"] == "listening" else None
