@@ -16,7 +16,7 @@ import kopf
 import structlog
 from aiohttp import web
 
-from mooring.cluster.claims import claim_exists
+from mooring.cluster.claims import claim_phase
 from mooring.cluster.connection import ApiServer
 from mooring.cluster.heartbeat import Heartbeat
 from mooring.cluster.index import Cluster
@@ -201,7 +201,7 @@ class _Replica:
             self._cluster,
             self._locator,
             self._metrics,
-            lookup=partial(claim_exists, self._api),
+            lookup=partial(claim_phase, self._api),
             namespace=self._settings.namespace,
             is_ready=self._is_synced,
             scheduler_alive=lambda: self._scheduler.alive,

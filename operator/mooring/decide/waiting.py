@@ -17,7 +17,7 @@ def why_waiting(pod: Pod, decision: Decision, cluster: Cluster) -> str:
     Asked once kube-scheduler has tried: before that nothing is known to be in the way.
     """
     rule = decision.rule
-    if pod.spec.node_name or not _was_given_up(pod) or rule is None or not rule.strict or not rule.acts:
+    if not pod.was_given_up or rule is None or not rule.strict or not rule.acts:
         return ""
     if decision.obstacle is not None:
         return f"{rule.name} keeps the pod near its data, but {decision.obstacle_detail}"
@@ -28,10 +28,6 @@ def why_waiting(pod: Pod, decision: Decision, cluster: Cluster) -> str:
     more = [f"and {len(nodes) - _NODES} more nodes"] if len(nodes) > _NODES else []
     claims = ", ".join(view.claim for view in decision.counting)
     return f"{rule.name} keeps the pod near the data of {claims}: {'; '.join([*said, *more])}"
-
-
-def _was_given_up(pod: Pod) -> bool:
-    return any(condition.type == "PodScheduled" and condition.status == "False" for condition in pod.status.conditions)
 
 
 def _hindrance(pod: Pod, name: str, cluster: Cluster) -> str:

@@ -66,11 +66,6 @@ class PodStanding:
     locality: Locality | None
 
     @property
-    def waits(self) -> bool:
-        """Whether it is not scheduled yet."""
-        return not self.pod.spec.node_name
-
-    @property
     def is_away(self) -> bool:
         """Whether it runs away from its data."""
         return self.locality is not None and self.locality.reason in _AWAY
@@ -179,8 +174,13 @@ def _without_wish(
 
 
 def _keeps_waiting(own: NodeAffinity | None, pods: Sequence[PodStanding]) -> bool:
-    """Whether our own terms, made for another place or another rule, may be what a pod waits for."""
-    return own is not None and own.required is not None and any(pod.waits for pod in pods)
+    """Whether our own terms, made for another place or another rule, keep a pod waiting that carries them unchanged.
+
+    One that is only new has not been tried yet, and one that came through admission has today's terms instead.
+    """
+    if own is None or own.required is None:
+        return False
+    return any(pod.pod.was_given_up and pod.pod.spec.node_affinity.required == own.required for pod in pods)
 
 
 def _why_nothing(workload: Workload, decision: Decision) -> tuple[Reason | None, str]:

@@ -1,7 +1,7 @@
 """Admission: a decision rendered as changes to a pod that is about to be created.
 
 It works on bytes, so that it can be tested and measured without a socket. It never refuses a pod: one that it cannot
-decide about is created as it is. Nothing here waits, unless a claim is so new that the index does not know it yet.
+decide about is created as it is. Nothing here waits, unless a claim is not bound as far as the index knows.
 """
 
 import time
@@ -62,7 +62,7 @@ class Admission:
             cluster: the index.
             locator: where volumes' data lies.
             metrics: where reviews are counted.
-            lookup: asks the API server for claims that the index lacks; None where there is no API server.
+            lookup: asks the API server about claims that are not bound in the index; None where there is no API server.
             namespace: the release's, in which probes are answered.
             is_ready: whether the index is complete.
             scheduler_alive: whether Mooring's scheduler runs.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mooring.cluster.claims import claim_exists
+from mooring.cluster.claims import claim_phase
 from mooring.cluster.connection import ApiError, ApiServer
 
 
@@ -21,7 +21,7 @@ class Asked(ApiServer):
         self.paths.append(path)
         if self.status >= 400:
             raise ApiError(self.status, "no")
-        return b"{}"
+        return b'{"metadata": {}, "status": {"phase": "Bound"}}'
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,21 @@ async def test_what_is_no_name_is_not_asked_for(name: str) -> None:
     """Pods are reviewed before the API server has checked them."""
     api = Asked(200)
 
-    assert not await claim_exists(api, "shop", name)
-    assert not await claim_exists(api, name, "data")
+    assert await claim_phase(api, "shop", name) is None
+    assert await claim_phase(api, name, "data") is None
     assert api.paths == []
 
 
-@pytest.mark.parametrize(("status", "exists"), [(200, True), (404, False)])
-async def test_there_is_one_or_there_is_none(status: int, *, exists: bool) -> None:
-    """The status says it."""
+@pytest.mark.parametrize(("status", "phase"), [(200, "Bound"), (404, None)])
+async def test_there_is_one_or_there_is_none(status: int, phase: str | None) -> None:
+    """The answer's status says it."""
     api = Asked(status)
 
-    assert await claim_exists(api, "shop", "data-mysql-0.x") is exists
+    assert await claim_phase(api, "shop", "data-mysql-0.x") == phase
     assert api.paths == ["/api/v1/namespaces/shop/persistentvolumeclaims/data-mysql-0.x"]
 
 
 async def test_a_refusal_is_no_answer() -> None:
     """Who may not look must not take it for a missing claim."""
     with pytest.raises(ApiError):
-        await claim_exists(Asked(403), "shop", "data")
+        await claim_phase(Asked(403), "shop", "data")

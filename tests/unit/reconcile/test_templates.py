@@ -12,7 +12,7 @@ from tests.unit.builders import on_hosts
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import PlacementAppliedReason as Reason
 from mooring.api.conditions import VolumeLocalReason
-from mooring.cluster.records import WORKLOADS, Deployment, Pod, Workload, to_json
+from mooring.cluster.records import WORKLOADS, Condition, Deployment, Pod, Workload, to_json
 from mooring.cluster.resources import from_manifest
 from mooring.decide.affinity import fingerprint, node_affinity
 from mooring.decide.decision import decide
@@ -129,12 +129,16 @@ def planned(
         text = msgspec.json.encode(to_json(wanted)).replace(b"n1", own_at.encode())
         made = marked(made, msgspec.json.decode(text, type=type(wanted)))
     decision = decide(subject_of_template(made), cluster, locator)
-    pods = [PodStanding(_pod_at(locality), decision, locality) for locality in localities]
+    pods = [PodStanding(_pod_at(locality, made), decision, locality) for locality in localities]
     return plan(made, decision, wanted_affinity(made, decision, cluster), cluster, pods=pods, stripped=stripped)
 
 
-def _pod_at(locality: Locality) -> Pod:
-    return builders.pod("web-1", "c", on="" if locality in _WAITING else "n2")
+def _pod_at(locality: Locality, made: Workload) -> Pod:
+    """A pod that runs, or that the scheduler could not place; it carries the template's affinity."""
+    pod = builders.pod("web-1", "c", on="" if locality in _WAITING else "n2")
+    pod.spec.affinity = made.template.spec.affinity
+    pod.status.conditions = (Condition(type="PodScheduled", status="False" if locality in _WAITING else "True"),)
+    return pod
 
 
 def reconcile(**spec: Any) -> Any:
@@ -357,6 +361,21 @@ def test_terms_that_keep_a_pod_waiting_go_at_once() -> None:
 
     assert planned(marked(deployment(), ours), localities=_WAITING).action is Action.RELEASE
     assert planned(marked(deployment(), ours)).action is Action.NOTHING
+
+
+def test_a_pod_that_was_not_tried_yet_waits_for_nothing() -> None:
+    """Nor does one that carries other terms than the template's: nothing restarts because of them."""
+    ours = node_affinity_of(deployment())
+    made = marked(deployment(), ours)
+    new, other = _pod_at(_WAITING[0], made), _pod_at(_WAITING[0], deployment())
+    new.status.conditions = ()
+    cluster = builders.cluster_of(builders.node("n1"))
+    decision = decide(subject_of_template(made), cluster, Locator(cluster))
+
+    for pod in (new, other):
+        standing = PodStanding(pod, decision, None)
+        result = plan(made, decision, None, cluster, pods=[standing], stripped=False)
+        assert (result.action, result.reason) == (Action.NOTHING, Reason.RELEASE_PENDING)
 
 
 def test_a_started_job_keeps_its_terms() -> None:

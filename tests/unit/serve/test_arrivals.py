@@ -14,16 +14,16 @@ from mooring.serve.arrivals import Arrivals
 
 
 class ApiServer:
-    """What the API server has: claims that may not be in the index yet."""
+    """What the API server has: claims of which the index may not know yet, and their phases."""
 
-    def __init__(self, *claims: str) -> None:
-        self.claims = set(claims)
+    def __init__(self, **phases: str) -> None:
+        self.phases = phases
         self.asked: list[str] = []
 
-    async def __call__(self, namespace: str, claim: str, /) -> bool:
-        """Say whether there is a claim."""
+    async def __call__(self, namespace: str, claim: str, /) -> str | None:
+        """Give the phase of a claim."""
         self.asked.append(f"{namespace}/{claim}")
-        return claim in self.claims
+        return self.phases.get(claim)
 
 
 async def _put_later(cluster: Cluster, *objects: object) -> None:
@@ -33,11 +33,11 @@ async def _put_later(cluster: Cluster, *objects: object) -> None:
 
 
 async def test_what_is_known_is_not_asked_for() -> None:
-    """No I/O for a pod whose claims are in the index, bound or not, nor for one that has none."""
+    """No I/O for a pod whose claims are bound as far as the index knows, nor for one that has none."""
     server = ApiServer()
-    waiting = Arrivals(cluster_of(node("n1"), data("c1", on_hosts("n1")), claim("c2")), server)
+    waiting = Arrivals(cluster_of(node("n1"), data("c1", on_hosts("n1"))), server)
 
-    for subject in (pod("web", "c1", "c2", "c1"), pod("web"), pod("web", "c2")):
+    for subject in (pod("web", "c1", "c1"), pod("web")):
         await waiting.wait(subject)
 
     assert server.asked == []
@@ -54,9 +54,31 @@ async def test_a_claim_that_exists_nowhere_is_not_waited_for() -> None:
     assert time.monotonic() - started < arrivals.PATIENCE_SECONDS / 2
 
 
+async def test_a_claim_that_is_pending_is_not_waited_for() -> None:
+    """Whether it was bound just now is asked, once; if it was not, the pod may come first."""
+    server = ApiServer(c1="Pending")
+    started = time.monotonic()
+
+    await Arrivals(cluster_of(claim("c1")), server).wait(pod("web", "c1"))
+
+    assert server.asked == ["shop/c1"]
+    assert time.monotonic() - started < arrivals.PATIENCE_SECONDS / 2
+
+
+async def test_a_claim_that_was_bound_just_now_is_waited_for() -> None:
+    """The index still has it as Pending, and not its volume."""
+    cluster, server = cluster_of(node("n1"), claim("c1")), ApiServer(c1="Bound")
+    bound, volume = data("c1", on_hosts("n1"))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_put_later(cluster, volume, bound))
+        await Arrivals(cluster, server).wait(pod("web", "c1"))
+        assert cluster.claim("shop/c1") == bound
+
+
 async def test_a_claim_that_is_on_its_way_is_waited_for() -> None:
     """And its volume too, which comes by another watch."""
-    cluster, server = cluster_of(node("n1")), ApiServer("c1")
+    cluster, server = cluster_of(node("n1")), ApiServer(c1="Bound")
     bound, volume = data("c1", on_hosts("n1"))
 
     async with asyncio.TaskGroup() as tasks:
@@ -68,15 +90,14 @@ async def test_a_claim_that_is_on_its_way_is_waited_for() -> None:
 
 
 async def test_a_volume_that_is_behind_its_claim_is_waited_for() -> None:
-    """The claim is known, so that nobody need be asked."""
+    """The two come by different watches."""
     bound, volume = data("c1", on_hosts("n1"))
-    cluster, server = cluster_of(node("n1"), bound), ApiServer()
+    cluster, server = cluster_of(node("n1"), bound), ApiServer(c1="Bound")
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_put_later(cluster, volume))
         await Arrivals(cluster, server).wait(pod("web", "c1"))
         assert cluster.volume("pv-c1") == volume
-    assert server.asked == []
 
 
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +106,7 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = cluster_of()
 
     with capture_logs() as logs:
-        await Arrivals(cluster, ApiServer("c1")).wait(pod("web", "c1"))
+        await Arrivals(cluster, ApiServer(c1="Bound")).wait(pod("web", "c1"))
 
     assert [(line["log_level"], line["claims"]) for line in logs] == [("warning", ["c1"])]
     assert cluster.claim("shop/c1") is None
@@ -95,9 +116,9 @@ async def test_an_api_server_that_hangs_is_not_waited_for(monkeypatch: pytest.Mo
     """The time for asking counts, too."""
     monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 0.05)
 
-    async def hang(_namespace: str, _claim: str, /) -> bool:
+    async def hang(_namespace: str, _claim: str, /) -> str | None:
         await asyncio.Event().wait()
-        return True
+        return None
 
     with capture_logs() as logs:
         await asyncio.wait_for(Arrivals(cluster_of(), hang).wait(pod("web", "c1")), timeout=5)
@@ -109,7 +130,7 @@ async def test_an_api_server_that_fails_says_nothing() -> None:
     """The claim counts as missing; others are looked up all the same."""
     asked = []
 
-    async def fail(_namespace: str, claim: str, /) -> bool:
+    async def fail(_namespace: str, claim: str, /) -> str | None:
         asked.append(claim)
         raise OSError("no route to host")
 

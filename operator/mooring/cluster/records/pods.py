@@ -88,6 +88,13 @@ class Pod(Object):
         return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
 
     @property
+    def was_given_up(self) -> bool:
+        """Whether a scheduler has tried to place it, in vain."""
+        return not self.spec.node_name and any(
+            condition.type == "PodScheduled" and condition.status == "False" for condition in self.status.conditions
+        )
+
+    @property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims it mounts, in the order of its volumes."""
         return claim_names(self.spec, pod_name=self.name)
