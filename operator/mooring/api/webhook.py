@@ -65,7 +65,7 @@ def webhooks(namespace: str) -> list[dict[str, Any]]:
         {
             "name": PODS,
             **_common(),
-            # Where another webhook adds a volume after us, we are asked again.
+            # Where another webhook changes a pod after us, we are asked again.
             "reinvocationPolicy": "IfNeeded",
             "namespaceSelector": {
                 "matchExpressions": [

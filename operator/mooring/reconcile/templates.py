@@ -98,7 +98,7 @@ def plan(
     """
     own = own_affinity(workload)
     if wanted is None:
-        return _without_wish(workload, decision, own, pods)
+        return _without_wish(workload, decision, own, pods, read_only=cluster.read_only)
     if own == wanted:
         return Plan(reason=Reason.APPLIED, message="the template carries the node affinity")
     if stripped:
@@ -160,12 +160,12 @@ def _has_pods_in_play(rollout: Rollout, pods: Sequence[PodStanding]) -> bool:
 
 
 def _without_wish(
-    workload: Workload, decision: Decision, own: NodeAffinity | None, pods: Sequence[PodStanding]
+    workload: Workload, decision: Decision, own: NodeAffinity | None, pods: Sequence[PodStanding], *, read_only: bool
 ) -> Plan:
     """There is nothing to write: release what is ours, and say why."""
     reason, message = _why_nothing(workload, decision)
     # A strict rule that can be met nowhere keeps its terms: without them the pod would just run away from its data.
-    if own is None or decision.obstacle is not None:
+    if own is None or decision.obstacle is not None or read_only:
         return Plan(reason=reason, message=message)
     rollout = rollout_of(workload)
     if rollout.mutable and (_restarts_nothing(rollout, pods) or _keeps_waiting(own, pods)):
@@ -229,7 +229,7 @@ def _write_when_allowed(
     if _keeps_waiting(own, pods):
         return write
     if rule is None or rule.update_mode is not UpdateMode.RECONCILE:
-        return Plan(reason=Reason.DEFERRED, message="the template gets its node affinity with the next rollout")
+        return Plan(reason=Reason.DEFERRED, message=_what_it_waits_for(may_block=may_block))
     if not any(pod.is_away for pod in pods):
         return Plan(reason=Reason.DEFERRED, message="no pod runs away from its data; nothing is restarted")
     if not has_room_near(workload, decision, cluster):
@@ -241,6 +241,15 @@ def _write_when_allowed(
             " may attach; set strategy Recreate, or maxUnavailable to at least the number of replicas",
         )
     return replace(write, moves=True)
+
+
+def _what_it_waits_for(*, may_block: bool) -> str:
+    if not may_block:
+        return "the template gets its node affinity with the next rollout"
+    return (
+        "the template gets its node affinity while it is paused or scaled to 0: a rollout would start a pod elsewhere"
+        " before the old one lets go of a volume that only one node may attach; strategy Recreate would do, too"
+    )
 
 
 def has_room_near(workload: Workload, decision: Decision, cluster: Cluster) -> bool:

@@ -136,6 +136,8 @@ class Admission:
         return choose_scheduler(decision, self._cluster, self._locator, alive=alive, adopt=self._set_scheduler_name)
 
     def _placed(self, pod: Pod, decision: Decision) -> list[Operation]:
+        if self._cluster.read_only:
+            return []
         mark = pod.annotations.get(AFFINITY_HASH)
         current = pod.spec.node_affinity
         wanted = pod_affinity(decision, self._cluster.topology, current, mark=mark, by_hostname=self._by_hostname)

@@ -12,6 +12,7 @@ from tests.unit.builders import on_hosts
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import PlacementAppliedReason as Reason
 from mooring.api.conditions import VolumeLocalReason
+from mooring.cluster.index import Cluster
 from mooring.cluster.records import WORKLOADS, Condition, Deployment, Pod, Workload, to_json
 from mooring.cluster.resources import from_manifest
 from mooring.decide.affinity import fingerprint, node_affinity
@@ -383,3 +384,15 @@ def test_a_started_job_keeps_its_terms() -> None:
     ours = node_affinity_of(deployment())
 
     assert planned(marked(workload("Job"), ours)).reason is Reason.RELEASE_PENDING
+
+
+def test_read_only_leaves_what_is_there() -> None:
+    """Not even our own terms are taken out where nothing restarts: nothing is changed at all."""
+    ours = node_affinity_of(deployment())
+    made = marked(deployment(paused=True), ours)
+    cluster = Cluster(read_only=True)
+    decision = decide(subject_of_template(made), cluster, Locator(cluster))
+
+    result = plan(made, decision, wanted_affinity(made, decision, cluster), cluster, pods=(), stripped=False)
+
+    assert result == Plan(reason=None)

@@ -10,7 +10,19 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 from tests.unit import builders
-from tests.unit.builders import DISABLE, HOSTNAME, PREFER_LOCAL, ZONE, claim, cluster_of, data, need, on_hosts, term
+from tests.unit.builders import (
+    DISABLE,
+    HOSTNAME,
+    PREFER_LOCAL,
+    ZONE,
+    claim,
+    cluster_of,
+    data,
+    flat,
+    need,
+    on_hosts,
+    term,
+)
 from tests.unit.jsonpatch import patched
 
 from mooring.cluster.index import Cluster
@@ -435,3 +447,19 @@ async def test_reviews_are_counted_by_outcome() -> None:
     assert 'mooring_admission_reviews_total{outcome="strict"} 1.0' in lines
     assert 'mooring_admission_reviews_total{outcome="not-a-pod"} 1.0' in lines
     assert "mooring_admission_duration_seconds_count 2.0" in lines
+
+
+async def test_read_only_changes_no_pod() -> None:
+    """Neither is anything added under a strict rule, nor are terms of ours taken off that a template still carries."""
+    cluster = Cluster(read_only=True)
+    for obj in flat([_NODES, _LOCATED, builders.strict()]):
+        cluster.put(builders.kind_of(obj), obj)
+    old = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n3"]}]}]
+    pod = _pod(
+        annotations={_HASH: _mark(old)},
+        affinity={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": old}}},
+    )
+
+    answer = Answer(pod, json.loads(await _admission(cluster).review(_body(pod)))["response"])
+
+    assert (answer.patch, answer.audit["placement"]) == ([], "audit")
