@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
-from tests.e2e.operator.conftest import ADMISSION
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
@@ -96,14 +95,18 @@ def test_a_rollout_that_surges_blocks_on_attach(stage: Stage) -> None:
 
 
 @pytest.fixture
-def without_admission(stage: Stage) -> Iterator[Stage]:
+def without_admission(admitted: Stage) -> Iterator[Stage]:
     """Give a stage while the API server asks nobody about pods."""
-    path = f"/api/v1/namespaces/{stage.namespace}"
-    stage.patch(path, {"metadata": {"labels": {ADMISSION: "true"}}})
-    webhooks = stage.client.get(_WEBHOOKS)["webhooks"]
-    stage.patch(_WEBHOOKS, {"webhooks": None})
-    yield stage
-    stage.patch(_WEBHOOKS, {"webhooks": webhooks})
+
+    def choose(label: str | None) -> None:
+        chosen = {"objectSelector": {"matchLabels": {"nobody": label}}}
+        names = ("pods.mooring.dev", "probe.mooring.dev")
+        body = {"webhooks": [{"name": name, **chosen} for name in names]}
+        admitted.client.request("PATCH", _WEBHOOKS, body, content_type="application/strategic-merge-patch+json")
+
+    choose("at-all")
+    yield admitted
+    choose(None)
 
 
 def test_such_a_deployment_says_so_and_stays(without_admission: Stage) -> None:

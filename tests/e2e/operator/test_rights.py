@@ -78,7 +78,8 @@ def _tour(stage: Stage) -> None:
     stage.volumes({"data": ["node-2"], "data-pg-0": ["node-2"]}, modes=["ReadWriteMany"])
     stage.workload("StatefulSet", "pg", own_claim="data", **away)
     assert stage.node_of("pg-0") == "node-4"
-    kinds = {"Deployment": {}, "StatefulSet": {}, "ReplicaSet": {}, "CronJob": {}, "Job": {"suspend": True}}
+    idle = {"replicas": 0}
+    kinds = {"Deployment": idle, "StatefulSet": idle, "ReplicaSet": idle, "CronJob": {}, "Job": {"suspend": True}}
     stage.cluster_policy("near", namespaceSelector={}, **_STRICT)
     for kind, spec in kinds.items():
         stage.workload(kind, f"some-{kind.lower()}", "data", spec=spec)
@@ -90,11 +91,7 @@ def _tour(stage: Stage) -> None:
     stage.await_reason("statefulsets", "pg", VOLUME_LOCAL, "AllLocal")  # by eviction
     stage.client.request("DELETE", "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies/near")
     stage.delete(stage.path("volumeplacementpolicies", "nearer"))
-    # Released at once where that restarts nothing.
-    for kind in ("ReplicaSet", "CronJob", "Job"):
-        _await_terms(stage, kind, there=False)
-    for kind in ("Deployment", "StatefulSet"):
-        stage.sandbox.kubectl("scale", f"{kind}/some-{kind.lower()}", "--replicas=0", "-n", stage.namespace)
+    for kind in kinds:
         _await_terms(stage, kind, there=False)
 
 
