@@ -33,13 +33,23 @@ class ApiError(Exception):
         status: the HTTP status.
         reason: the machine-readable reason of the answer's Status object, if it was one.
         causes: the reasons of its `details.causes`.
+        fields: what they are about, such as `.spec.replicas`.
     """
 
-    def __init__(self, status: int, message: str, *, reason: str = "", causes: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        reason: str = "",
+        causes: frozenset[str] = frozenset(),
+        fields: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(f"{status} {message}")
         self.status: Final = status
         self.reason: Final = reason
         self.causes: Final = causes
+        self.fields: Final = fields
 
     @property
     def is_missing(self) -> bool:
@@ -146,7 +156,13 @@ async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
         text = await response.text(errors="replace")
         try:
             status = await response.json(content_type=None)
-            causes = frozenset(cause.get("reason", "") for cause in (status.get("details") or {}).get("causes") or ())
-            return ApiError(response.status, status["message"], reason=status.get("reason", ""), causes=causes)
+            causes = (status.get("details") or {}).get("causes") or ()
+            return ApiError(
+                response.status,
+                status["message"],
+                reason=status.get("reason", ""),
+                causes=frozenset(cause.get("reason", "") for cause in causes),
+                fields=frozenset(cause.get("field", "") for cause in causes),
+            )
         except (ValueError, LookupError, AttributeError, TypeError):
             return ApiError(response.status, text[:500])

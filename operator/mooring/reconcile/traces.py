@@ -129,10 +129,17 @@ def _removal(manifest: Manifest, path: FieldPath) -> list[dict[str, Any]]:
     """Remove a field, unless it has changed meanwhile, and with it the parents that have no other field."""
     if _at(manifest, *path) is None:
         return []
-    while len(_at(manifest, *path[:-1])) == 1:
+    while len(_at(manifest, *path[:-1])) == 1 and not _was_written_empty(manifest, path[:-1]):
         path = path[:-1]
     pointer = "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
     return [{"op": "test", "path": pointer, "value": _at(manifest, *path)}, {"op": "remove", "path": pointer}]
+
+
+def _was_written_empty(manifest: Manifest, path: FieldPath) -> bool:
+    """Whether somebody wrote a field with nothing in it, such as `affinity: {}`, and would put it back."""
+    fields = [f"f:{name}" for name in path]
+    entries = _at(manifest, "metadata", "managedFields") or ()
+    return any(_at(entry, "fieldsV1", *fields) == {} for entry in entries)
 
 
 def _conditions(kind: str, manifest: Manifest) -> Iterator[Change]:

@@ -50,7 +50,7 @@ class _Memory:
     Attributes:
         uid: of the workload that is remembered; another one of that name starts anew.
         generation: the generation that our last write made; anything older in the index is stale.
-        written: the hash of our terms that were in the template last.
+        written: the hash of our terms that were in the template last, unless others took their place.
         present: whether terms of ours are in it now.
         refused: (generation, hash) of a write that another manager's fields refused.
         told: our conditions as they were last written: a StatefulSet's controller drops them with each of its writes.
@@ -134,6 +134,8 @@ class WorkloadReconciler:
                 memory.written = fingerprint(wanted)
         if own is not None and workload.metadata.generation >= memory.generation:
             memory.written = fingerprint(own)
+        elif wanted is not None and is_foreign(workload, wanted, own):
+            memory.written = ""  # ours gave way to a list of somebody's, who may give it up again
         memory.present = own is not None
         memory.told = own_conditions(workload.status.conditions) or memory.told
         return memory

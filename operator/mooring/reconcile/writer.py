@@ -31,7 +31,15 @@ _log = structlog.get_logger(__name__)
 
 
 class FieldConflictError(Exception):
-    """Another manager owns a field that would be written."""
+    """Another manager owns a field that would be written.
+
+    Attributes:
+        fields: the paths of those fields, as the API server writes them.
+    """
+
+    def __init__(self, message: str, *, fields: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.fields: Final = fields
 
 
 class EvictionRefusedError(Exception):
@@ -69,7 +77,14 @@ class Writer:
             "spec": {"affinity": {"nodeAffinity": to_json(affinity)}},
         }
         body |= reduce(lambda inner, name: {name: inner}, reversed(workload.template_path), template)
-        answer = await self._apply(_path(workload.kind, workload.metadata), body)
+        path = _path(workload.kind, workload.metadata)
+        try:
+            answer = await self._apply(path, body)
+        except FieldConflictError as error:
+            # Whoever applies `annotations: {}` owns the map itself, as long as it is empty, and nothing that we take.
+            if error.fields != {f".{'.'.join(workload.template_path)}.metadata.annotations"}:
+                raise
+            answer = await self._apply(path, body, force=True)
         return int(answer["metadata"]["generation"])
 
     async def release_affinity(self, workload: Workload) -> int:
@@ -201,7 +216,7 @@ class Writer:
             answer = await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.APPLY)
         except ApiError as error:
             if error.is_conflict and "FieldManagerConflict" in error.causes:
-                raise FieldConflictError(str(error)) from error
+                raise FieldConflictError(str(error), fields=error.fields) from error
             raise
         return msgspec.json.decode(answer, type=dict[str, Any])
 
