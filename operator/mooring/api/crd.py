@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mooring.api.plain import plain_yaml
 from mooring.api.policy import GROUP, SPEC_MODELS, VERSION, PolicyKind
-from mooring.api.status import PolicyStatus
+from mooring.api.status import UNSEEN, PolicyStatus
 from mooring.api.structural import structural_schema
 
 _HEADER: Final = (
@@ -45,7 +45,7 @@ def openapi_schema(kind: PolicyKind) -> dict[str, Any]:
             "kind": {"type": "string", "description": f"{kind}, the kind of this resource."},
             "metadata": {"type": "object"},
             "spec": structural_schema(spec, description=spec.__doc__ or ""),
-            "status": structural_schema(PolicyStatus, description=PolicyStatus.__doc__ or ""),
+            "status": structural_schema(PolicyStatus, description=PolicyStatus.__doc__ or "") | {"default": UNSEEN},
         },
     }
 

@@ -6,6 +6,8 @@ from pydantic import ConfigDict, Field
 
 from mooring.api.selectors import ApiModel
 
+UNSEEN: Final = {"observedGeneration": -1}
+"""The status of a policy that nobody has read yet: without it kstatus takes a new policy for one that is in force."""
 MAX_WORKLOADS: Final = 20
 """Workloads listed in a status: enough to act on, few enough for a status that is written often."""
 
@@ -72,8 +74,8 @@ class WorkloadAttention(StatusModel):
 class PolicyStatus(StatusModel):
     """What Mooring made of the policy, as of `observedGeneration`."""
 
-    observed_generation: Generation | None = None
-    """The metadata.generation of the policy that this status was computed from."""
+    observed_generation: Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})] = -1
+    """The metadata.generation of the policy that this status was computed from; -1 until there is one."""
     conditions: Annotated[
         tuple[StatusCondition, ...],
         Field(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from mooring.api.annotations import AFFINITY_HASH, GATE, PREFIX, SCHEDULER
 from mooring.api.conditions import FIELD_MANAGER
 from mooring.api.policy import GROUP
+from mooring.api.status import UNSEEN
 from mooring.cluster.connection import PatchType
 from mooring.cluster.records import WORKLOADS, Key, Workload, to_json
 from mooring.cluster.resources import RESOURCES, from_manifest
@@ -152,7 +153,8 @@ def _conditions(kind: str, manifest: Manifest) -> Iterator[Change]:
 
 
 def _policy_status(kind: str, manifest: Manifest) -> Iterator[Change]:
-    if manifest.get("status"):
+    # Defaults come back at once.
+    if _at(manifest, "status", "observedGeneration") not in {None, UNSEEN["observedGeneration"]}:
         path = f"{_path(kind, manifest)}/status"
         yield Change(_key(kind, manifest), Trace.STATUS, path, PatchType.MERGE, {"status": None})
 

@@ -81,6 +81,15 @@ def test_a_policy_in_force_is_current(judged: Judge, create: Callable[..., str],
     eventually(lambda: judged(path) == _CURRENT)
 
 
+def test_a_policy_that_nobody_has_read_is_in_progress(stage: Stage, judged: Judge, create: Callable[..., str]) -> None:
+    """A new policy is not taken for one in force: its status says from the start that it was not seen."""
+    with held(stage.operator.pid):
+        path = create()
+        assert judged(path) == _IN_PROGRESS
+
+    eventually(lambda: judged(path) == _CURRENT)
+
+
 def test_a_change_that_was_not_read_yet_is_in_progress(stage: Stage, judged: Judge, create: Callable[..., str]) -> None:
     """While the operator is held, nothing says that the new spec holds; once it goes on, it does."""
     path = create()

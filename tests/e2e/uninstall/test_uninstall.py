@@ -169,7 +169,7 @@ def test_all_traces_go(sandbox: Sandbox, release: Release, uninstall: Uninstall,
     for name in ("both", "theirs"):
         assert corner.get("pods", name)["spec"]["schedulingGates"] == [{"name": OTHERS_GATE}]
     assert corner.conditions("pods", "theirs") == ["PodScheduled"]
-    assert "status" not in corner.get("volumeplacementpolicies", "near")
+    assert corner.get("volumeplacementpolicies", "near")["status"]["observedGeneration"] == -1
     assert release.name not in webhook_configurations(sandbox)
     assert not operator_pods(sandbox, release, held=False)
     assert holder(sandbox, release) == ""
@@ -330,7 +330,7 @@ def assert_free(stage: Stage, name: str, *, revision: int) -> None:
     assert found["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == str(revision + 1)
     assert stage.condition("deployments", name, VOLUME_LOCAL) == {}
     assert stage.condition("deployments", name, PLACEMENT_APPLIED) == {}
-    assert stage.policy_status(name) == {}
+    assert stage.policy_status(name) == {"observedGeneration": -1, "workloadsTotal": 0}  # the defaults
     (pod,) = stage.pods_of(name)
     assert stage.condition("pods", pod["metadata"]["name"], VOLUME_LOCAL) == {}
 
