@@ -147,8 +147,9 @@ class App:
     def _rollouts(self) -> int:
         """The highest revision: a template that comes back gets a new number, and no new object."""
         if self._kind == "Deployment":
-            annotations = self.stage.client.get(self._path)["metadata"]["annotations"]
-            return int(annotations["deployment.kubernetes.io/revision"])
+            # The Deployment's own annotation is gone for a moment after each replacement.
+            owned = self.stage.client.get(self.stage.path("replicasets"))["items"]
+            return max(int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for each in owned)
         history = self.stage.client.get(f"/apis/apps/v1/namespaces/{self.stage.namespace}/controllerrevisions")
         return max(revision["revision"] for revision in history["items"])
 

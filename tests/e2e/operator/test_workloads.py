@@ -203,7 +203,7 @@ def test_what_a_deployment_owns_is_the_deployments(stage: Stage) -> None:
     stage.volume("data", "node-1")
     stage.policy("near", **_STRICT)
     stage.deployment("web", "data")
-    stage.await_reason("deployments", "web", VOLUME_LOCAL, "AllLocal")
+    eventually(lambda: stage.condition("deployments", "web", PLACEMENT_APPLIED))
 
     owned = stage.client.get(stage.path("replicasets"))["items"]
 
