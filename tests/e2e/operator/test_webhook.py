@@ -215,6 +215,18 @@ def test_pods_are_created_while_nobody_answers(stage: Stage, release: Release, t
         eventually(lambda: _is_placed(stage))
 
 
+def test_the_certificate_may_come_from_files(stage: Stage, release: Release, tmp_path: Path) -> None:
+    """Of somebody's own authority, which the configuration names; the release's Secret is not looked at."""
+    certificate, key = stage.sandbox.serving_certificate
+    replica = Replica(release, tmp_path, f"--webhook-cert={certificate}", f"--webhook-key={key}")
+    stage.volume("data", "node-4")
+    stage.policy("near", **_STRICT)
+    register(stage, url=replica.url, ca=stage.sandbox.ca_file.read_bytes())
+
+    with replica.running():
+        eventually(lambda: _is_placed(stage))
+
+
 def _is_placed(stage: Stage) -> bool:
     return terms_of(tried(stage, manifests.pod("trial", "data"))) == on("node-4")
 

@@ -97,13 +97,18 @@ def by_mooring(annotations: Mapping[str, str]) -> dict[str, str]:
 
 
 def register(
-    stage: Stage, *, url: str = "", conditions: Callable[[list[Manifest]], list[Manifest]] = lambda same: same
+    stage: Stage,
+    *,
+    url: str = "",
+    ca: bytes = b"",
+    conditions: Callable[[list[Manifest]], list[Manifest]] = lambda same: same,
 ) -> None:
-    """Register the release's webhook a second time, for the stage's namespace only, with another URL or conditions."""
+    """Register the release's webhook a second time, for the stage's namespace only, and in other ways as given."""
     configuration = stage.client.get(f"{CONFIGURATIONS}/mooring")
     (webhook,) = [each for each in configuration["webhooks"] if each["name"] == PODS]
     webhook["matchConditions"] = conditions(webhook["matchConditions"])
     webhook["clientConfig"]["url"] = url or webhook["clientConfig"]["url"]
+    webhook["clientConfig"]["caBundle"] = base64.b64encode(ca).decode() or webhook["clientConfig"]["caBundle"]
     webhook["namespaceSelector"] = {"matchLabels": {_NAME: stage.namespace}}
     _register(stage, f"copy-{stage.namespace}", webhook)
 
