@@ -49,11 +49,16 @@ class VolumeLocalReason(StrEnum):
     LOCATION_COARSE = "LocationCoarse"
 
     @property
+    def is_away(self) -> bool:
+        """Whether pods run away from data whose place is known."""
+        return self in {VolumeLocalReason.PARTLY_LOCAL, VolumeLocalReason.NOT_LOCAL}
+
+    @property
     def status(self) -> ConditionStatus:
         """The status that goes with the reason."""
         if self is VolumeLocalReason.ALL_LOCAL:
             return ConditionStatus.TRUE
-        if self in {VolumeLocalReason.PARTLY_LOCAL, VolumeLocalReason.NOT_LOCAL}:
+        if self.is_away:
             return ConditionStatus.FALSE
         return ConditionStatus.UNKNOWN
 

@@ -22,6 +22,7 @@ from mooring.cluster.heartbeat import Heartbeat
 from mooring.cluster.index import Cluster
 from mooring.cluster.reflector import Reflector, unsynced
 from mooring.cluster.resources import RESOURCES
+from mooring.cluster.secrets import webhook_secret
 from mooring.cluster.snapshot import load
 from mooring.locate.locator import Locator
 from mooring.reconcile.certificates import CertificateKeeper
@@ -193,7 +194,7 @@ class _Replica:
         if settings.webhook.files is not None:
             certificate, key = settings.webhook.files
             return ServingCertificate(from_files(certificate=certificate, key=key))
-        secret = f"{settings.name}-webhook"
+        secret = webhook_secret(settings.name)
         return ServingCertificate(from_secret(self._api, namespace=settings.namespace, name=secret))
 
     def _make_admission(self) -> Admission:

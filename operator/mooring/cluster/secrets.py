@@ -35,6 +35,11 @@ class Secret(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder(Secret)
 
 
+def webhook_secret(release: str) -> str:
+    """Name the Secret of a release's webhook, which the chart makes."""
+    return f"{release}-webhook"
+
+
 def secret_path(*, namespace: str, name: str) -> str:
     """Give the path of a Secret."""
     return f"/api/v1/namespaces/{namespace}/secrets/{name}"

@@ -7,7 +7,7 @@ and the number of pods); the scheduler has the last word, and a move that it ref
 from collections.abc import Sequence
 
 from mooring.cluster.index import Cluster
-from mooring.cluster.records import Node, PodSpec, Taint, Toleration
+from mooring.cluster.records import Node, PodSpec, Taint, Toleration, holds
 from mooring.cluster.room import allocatable, requested
 from mooring.locate.selector import matches_selector
 
@@ -28,7 +28,7 @@ def _refusal(spec: PodSpec, node: Node) -> str:
     """Why a node takes no such pod at all, however empty it is."""
     if node.spec.unschedulable:
         return "is cordoned"
-    if not _is_ready(node):
+    if not holds(node.status.conditions, "Ready"):
         return "is not ready"
     repelling = (taint for taint in node.spec.taints if taint.effect in _REPELLING)
     taint = next((taint for taint in repelling if not _is_tolerated(taint, spec.tolerations)), None)
@@ -48,10 +48,6 @@ def _shortage(spec: PodSpec, node: Node, cluster: Cluster) -> str:
     wanted = cluster.usage.of(node.name).plus(requested(spec))
     short = [name for name, amount in wanted._asdict().items() if amount > getattr(whole, name)]
     return f"has too little room: {', '.join(short)}" if short else ""
-
-
-def _is_ready(node: Node) -> bool:
-    return any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)
 
 
 def _is_tolerated(taint: Taint, tolerations: Sequence[Toleration]) -> bool:

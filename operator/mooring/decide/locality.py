@@ -60,11 +60,7 @@ def summarize(localities: Iterable[Locality]) -> Locality:
     local = [locality for locality in found if locality.reason is VolumeLocalReason.ALL_LOCAL]
     if len(local) == len(found):
         return Locality(VolumeLocalReason.ALL_LOCAL, f"all {len(found)} pods run near their data")
-    remote = [
-        locality
-        for locality in found
-        if locality.reason in {VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_LOCAL}
-    ]
+    remote = [locality for locality in found if locality.reason.is_away]
     if remote:
         partly = local or any(locality.reason is VolumeLocalReason.PARTLY_LOCAL for locality in remote)
         reason = VolumeLocalReason.PARTLY_LOCAL if partly else VolumeLocalReason.NOT_LOCAL

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from mooring.cluster.connection import ApiError, ApiServer, PatchType
-from mooring.cluster.secrets import CA_BUNDLE, Secret, read_secret, secret_path
+from mooring.cluster.secrets import CA_BUNDLE, Secret, read_secret, secret_path, webhook_secret
 from mooring.cluster.statelog import StateLog
 from mooring.reconcile.rotation import plan
 
@@ -71,7 +71,7 @@ class CertificateKeeper:
     ) -> None:
         self._api: Final = api
         self._namespace: Final = namespace
-        self._secret_name: Final = f"{name}-webhook"
+        self._secret_name: Final = webhook_secret(name)
         self._name: Final = name
         self._now: Final = now
         self._path: Final = f"/apis/{_API_VERSION}/mutatingwebhookconfigurations/{name}"

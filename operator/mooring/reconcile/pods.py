@@ -18,7 +18,6 @@ from mooring.reconcile.writer import Event, Writer
 
 #: kube-apiserver forgets events after an hour (--event-ttl); a pod that still waits then needs a new one.
 _EVENT_SECONDS: Final = 3660.0
-_AWAY: Final = frozenset({VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_LOCAL})
 
 
 class PodReconciler:
@@ -66,8 +65,8 @@ class PodReconciler:
         before = next((condition.status for condition in old if condition.type == ObjectCondition.VOLUME_LOCAL), None)
         if locality is None or before == locality.reason.status or locality.reason is VolumeLocalReason.NOT_SCHEDULED:
             return
-        if locality.reason in _AWAY or before is not None:
-            event = Event(str(locality.reason), locality.message, warning=locality.reason in _AWAY)
+        if locality.reason.is_away or before is not None:
+            event = Event(str(locality.reason), locality.message, warning=locality.reason.is_away)
             await self._writer.record_event("Pod", pod, event)
 
     async def _say_once(self, pod: Pod, event: Event) -> None:

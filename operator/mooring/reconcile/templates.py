@@ -27,7 +27,6 @@ from mooring.reconcile.rollout import Rollout, rollout_of
 
 #: Volumes of these access modes can be attached to several nodes, so that a rollout never waits for a detach.
 _SHARED_MODES: Final = frozenset({"ReadWriteMany", "ReadOnlyMany"})
-_AWAY: Final = frozenset({VolumeLocalReason.NOT_LOCAL, VolumeLocalReason.PARTLY_LOCAL})
 
 
 class Action(Enum):
@@ -68,7 +67,7 @@ class PodStanding:
     @property
     def is_away(self) -> bool:
         """Whether it runs away from its data."""
-        return self.locality is not None and self.locality.reason in _AWAY
+        return self.locality is not None and self.locality.reason.is_away
 
 
 def own_affinity(workload: Workload) -> NodeAffinity | None:

@@ -7,7 +7,7 @@ compared with `==` to see whether anything that matters has changed.
 """
 
 from mooring.cluster.records.affinity import Affinity, Expression, NodeAffinity, NodeSelector, PreferredTerm, Term
-from mooring.cluster.records.metadata import Condition, Key, Metadata, Object, Owner, Record, to_json
+from mooring.cluster.records.metadata import Condition, Key, Metadata, Object, Owner, Record, holds, to_json
 from mooring.cluster.records.nodes import (
     CSIDriverOnNode,
     CSINode,
@@ -107,6 +107,7 @@ __all__ = [
     "Workload",
     "WorkloadStatus",
     "claim_names",
+    "holds",
     "parse_quantity",
     "slim",
     "to_json",

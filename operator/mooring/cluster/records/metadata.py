@@ -1,6 +1,6 @@
 """What every object has: metadata and conditions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -84,6 +84,11 @@ class Condition(Record):
     reason: str = ""
     message: str = ""
     last_transition_time: str | None = None
+
+
+def holds(conditions: Iterable[Condition], kind: str, *, status: str = "True") -> bool:
+    """Whether a condition has this status; one that is not there has none."""
+    return any(condition.type == kind and condition.status == status for condition in conditions)
 
 
 def to_json(record: Record) -> Any:

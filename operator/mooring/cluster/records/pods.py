@@ -3,7 +3,7 @@
 import msgspec
 
 from mooring.cluster.records.affinity import Affinity, NodeAffinity
-from mooring.cluster.records.metadata import Condition, Key, Object, Record
+from mooring.cluster.records.metadata import Condition, Key, Object, Record, holds
 from mooring.cluster.records.quantities import Quantity
 
 
@@ -85,14 +85,12 @@ class Pod(Object):
     @property
     def is_ready(self) -> bool:
         """Whether it serves."""
-        return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+        return holds(self.status.conditions, "Ready")
 
     @property
     def was_given_up(self) -> bool:
         """Whether a scheduler has tried to place it, in vain."""
-        return not self.spec.node_name and any(
-            condition.type == "PodScheduled" and condition.status == "False" for condition in self.status.conditions
-        )
+        return not self.spec.node_name and holds(self.status.conditions, "PodScheduled", status="False")
 
     @property
     def claims(self) -> tuple[str, ...]:
