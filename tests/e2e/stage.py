@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
 from tests.e2e.process import MooringProcess
-from tests.e2e.support import eventually
+from tests.e2e.support import Value, eventually
 
 from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox
@@ -33,13 +33,21 @@ class Stage:
     """What a test puts into a cluster, and what it reads there. `close` takes away what no namespace holds."""
 
     def __init__(
-        self, sandbox: Sandbox, client: ApiClient, namespace: str, operator: MooringProcess, *, user: str
+        self,
+        sandbox: Sandbox,
+        client: ApiClient,
+        namespace: str,
+        operator: MooringProcess,
+        *,
+        user: str,
+        patience: float = 30,
     ) -> None:
         self.sandbox = sandbox
         self.client = client
         self.namespace = namespace
         self.operator = operator
         self.user = user
+        self._patience = patience
         self._leftovers: list[str] = []
 
     def close(self) -> None:
@@ -48,6 +56,9 @@ class Stage:
         with self.sandbox.client() as self.client:
             for path in reversed(self._leftovers):
                 self.delete(path)
+
+    def _eventually(self, check: Callable[[], Value]) -> Value:
+        return eventually(check, timeout=self._patience)
 
     # What is created.
 
@@ -72,7 +83,7 @@ class Stage:
             storage_class = made["spec"]["storageClassName"]
             claim = manifests.claim(name, volume_name=volume, modes=modes, storage_class=storage_class, labels=labels)
             self.client.create(f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims", claim)
-        eventually(lambda: self._bound() >= places.keys())
+        self._eventually(lambda: self._bound() >= places.keys())
         if known:
             for name, nodes in places.items():
                 if nodes:
@@ -93,7 +104,7 @@ class Stage:
             kept = self.operator.ask("filter", body)["NodeNames"]
             return sorted(kept) == sorted(nodes)
 
-        eventually(knows)
+        self._eventually(knows)
 
     def move_data(self, claim: str, *nodes: str) -> None:
         """Say that a volume's data lies elsewhere now."""
@@ -117,13 +128,15 @@ class Stage:
         """Create a policy, and wait until it is in force."""
         self.client.create(self.path("volumeplacementpolicies"), manifests.policy(name, **spec))
         if settled:
-            eventually(lambda: self.policy_status(name).get("observedGeneration") == 1)
+            self._eventually(lambda: self.policy_status(name).get("observedGeneration") == 1)
 
     def cluster_policy(self, name: str, **spec: Any) -> None:
         """Create a policy of the cluster, and wait until it is in force."""
         collection = "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies"
         self.create_in_cluster(collection, manifests.cluster_policy(name, **spec))
-        eventually(lambda: self.client.get(f"{collection}/{name}").get("status", {}).get("observedGeneration") == 1)
+        self._eventually(
+            lambda: self.client.get(f"{collection}/{name}").get("status", {}).get("observedGeneration") == 1
+        )
 
     def create_in_cluster(self, collection: str, manifest: Manifest) -> None:
         """Create an object that is in no namespace; it goes with the test."""
@@ -147,7 +160,7 @@ class Stage:
         self._leftovers += [f"/api/v1/nodes/{name}" for name in names]
         create_nodes(self.sandbox.layout, made, progress=lambda _: None)
         for name in names:
-            eventually(lambda name=name: _is_ready(self.client.get(f"/api/v1/nodes/{name}")))  # type: ignore[misc]
+            self._eventually(lambda name=name: _is_ready(self.client.get(f"/api/v1/nodes/{name}")))  # type: ignore[misc]
         toleration = {"key": "test", "operator": "Exists"}
         return names, {"nodeSelector": {"test": mark}, "tolerations": [toleration]}
 
@@ -176,7 +189,7 @@ class Stage:
 
     def node_of(self, pod: str) -> str:
         """Wait until a pod is scheduled, and give its node."""
-        return str(eventually(lambda: self.client.get(self.path("pods", pod))["spec"].get("nodeName")))
+        return str(self._eventually(lambda: self.client.get(self.path("pods", pod))["spec"].get("nodeName")))
 
     def nodes_of(self, pods: Sequence[str]) -> dict[str, str]:
         """Wait until all these pods are scheduled, and give their nodes."""
@@ -184,7 +197,9 @@ class Stage:
 
     def unscheduled(self, pod: str) -> str:
         """Wait until the scheduler has given a pod up, and give what it says."""
-        return str(eventually(lambda: self._condition(self.path("pods", pod), "PodScheduled", "False"))["message"])
+        return str(
+            self._eventually(lambda: self._condition(self.path("pods", pod), "PodScheduled", "False"))["message"]
+        )
 
     def pods_of(self, deployment: str) -> list[Manifest]:
         """Give a Deployment's pods that are not going away, as they are now."""
@@ -203,7 +218,7 @@ class Stage:
             assert found == set(nodes), f"{deployment} runs on {found}"
             return is_complete(self.client.get(self.path("deployments", deployment)))
 
-        eventually(there)
+        self._eventually(there)
 
     def template_of(self, name: str, *, kind: str = "deployments") -> Manifest:
         """Give a workload's template as it is now."""
@@ -231,7 +246,7 @@ class Stage:
             assert found.get("reason") == reason, f"{condition} of {name} is {found}"
             return found
 
-        return eventually(has_reason)
+        return self._eventually(has_reason)
 
     def policy_status(self, name: str) -> Manifest:
         """Give a policy's status as it is now, empty if there is none."""
@@ -245,7 +260,7 @@ class Stage:
             assert {key: found.get(key) for key in counts} == counts, f"{policy} counts {found}"
             return True
 
-        eventually(counted)
+        self._eventually(counted)
 
     def events(self, name: str) -> dict[str, str]:
         """Give the events about an object that Mooring recorded so far: their messages by reason."""

@@ -55,7 +55,8 @@ def install(cluster: Sandbox, in_cluster: InCluster) -> Iterator[Install]:
     yield run
     in_cluster("uninstall", "--no-hooks", "--ignore-not-found", "--wait")
     cluster.kubectl("delete", "jobs", "--all", "-n", NAMESPACE)
-    cluster.kubectl("delete", "crd", "--ignore-not-found", *CRDS)
+    # The API server's finalizer looks for what is left of a resource, at times for longer than a minute.
+    cluster.kubectl("delete", "crd", "--ignore-not-found", *CRDS, timeout=240)
 
 
 def certificates(cluster: Sandbox) -> Any:

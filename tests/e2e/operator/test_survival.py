@@ -47,7 +47,8 @@ def own(breakable: Sandbox, tmp_path: Path) -> Iterator[Stage]:
         process.await_ready()
         client.create("/api/v1/namespaces", {"metadata": {"name": name}})
         eventually(lambda: client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
-        stage = Stage(breakable, client, name, process, user="mooring")
+        # A scheduler or controller that has lost its lease takes it again only when it has run out.
+        stage = Stage(breakable, client, name, process, user="mooring", patience=120)
         yield stage
         stage.close()
         client.request("DELETE", f"/api/v1/namespaces/{name}")
