@@ -14,6 +14,9 @@ EVERYTHING: Final[dict[str, Any]] = {
     "rackLabels": ["example.com/rack", "px/rack"],
     "readOnly": True,
     "hostnameAffinity": True,
+    "softLocality": "Prefer",
+    "gatedSchedulers": ["volcano"],
+    "scoreProfile": "stork",
     "extraArgs": ["--kubeconfig=/etc/kubeconfig"],
     "webhook": {
         "port": 9443,

@@ -31,7 +31,7 @@ def test_image(helm: Helm, image: dict[str, Any], expected: str) -> None:
 
 
 def test_arguments_by_default(helm: Helm) -> None:
-    """Without values nothing is said but where to listen, who it is, and how to log."""
+    """Without values nothing is said but where to listen, who it is, how to keep and score soft rules, and to log."""
     assert arguments(helm.template(release="near-data"), name="near-data") == [
         "run",
         "--host=",
@@ -39,6 +39,8 @@ def test_arguments_by_default(helm: Helm) -> None:
         "--namespace=mooring-system",
         "--name=near-data",
         "--webhook-port=10250",
+        "--soft-locality=Nominate",
+        "--score-profile=mooring",
         "--log-level=info",
         "--log-format=json",
     ]
@@ -55,6 +57,9 @@ def test_arguments_follow_the_values(helm: Helm) -> None:
         "--webhook-key=/etc/mooring/webhook/tls.key",
         "--no-set-scheduler-name",
         "--hostname-affinity",
+        "--soft-locality=Prefer",
+        "--gated-scheduler=volcano",
+        "--score-profile=stork",
         "--read-only",
         "--rack-label=example.com/rack",
         "--rack-label=px/rack",
@@ -62,6 +67,21 @@ def test_arguments_follow_the_values(helm: Helm) -> None:
         "--log-format=text",
         "--kubeconfig=/etc/kubeconfig",
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"softLocality": "Always"}, "/softLocality"),
+        ({"scoreProfile": "px"}, "/scoreProfile"),
+        ({"gatedSchedulers": [""]}, "/gatedSchedulers/0"),
+        ({"gatedSchedulers": ["volcano", "volcano"]}, "/gatedSchedulers"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
+    """The schema names the value, before a process could stumble over it."""
+    with pytest.raises(HelmError, match=message):
+        helm.template(**values)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("Deployment", "mooring"), ("Job", "mooring-uninstall")])

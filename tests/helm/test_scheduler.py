@@ -27,10 +27,20 @@ def test_configuration_is_the_sandbox_s(helm: Helm) -> None:
         (extender,) = configuration["extenders"]
         assert extender["urlPrefix"].endswith("/scheduler")
         here = {"clientConnection", "leaderElection", "extenders"}
-        rest = {key: value for key, value in configuration.items() if key not in here}
+        # kube-scheduler takes 0 for what is not said.
+        rest = {"percentageOfNodesToScore": 0} | {key: configuration[key] for key in configuration.keys() - here}
         return rest | {"extender": {key: value for key, value in extender.items() if key != "urlPrefix"}}
 
     assert shared(config(helm)) == shared(scheduler_config(LAYOUT, "mooring-scheduler"))
+
+
+def test_scheduler_chooses_how_many_nodes_it_scores(helm: Helm) -> None:
+    """Unless somebody says otherwise: soft rules do not depend on it."""
+    assert config(helm)["percentageOfNodesToScore"] == 0
+    assert config(helm, percentageOfNodesToScore=100)["percentageOfNodesToScore"] == 100
+    for percentage in (-1, 101):
+        with pytest.raises(HelmError, match="/scheduler/percentageOfNodesToScore"):
+            config(helm, percentageOfNodesToScore=percentage)
 
 
 def test_configuration_names_the_release(helm: Helm) -> None:

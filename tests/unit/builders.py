@@ -45,6 +45,7 @@ def node(
     rack: str = "",
     labels: Mapping[str, str] | None = None,
     states: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
     ready: str | None = "True",
     cordoned: bool = False,
     taints: Sequence[Mapping[str, str]] = (),
@@ -56,7 +57,8 @@ def node(
         "metadata": {
             "name": name,
             "labels": {HOSTNAME: name} | {key: value for key, value in places.items() if value} | dict(labels or {}),
-            "annotations": {f"storage-state.mooring.dev/{driver}": state for driver, state in (states or {}).items()},
+            "annotations": dict(annotations or {})
+            | {f"storage-state.mooring.dev/{driver}": state for driver, state in (states or {}).items()},
         },
         "spec": {"unschedulable": cordoned, "taints": list(taints)},
         "status": {
@@ -99,14 +101,22 @@ def in_zones(*names: str) -> Term:
 
 
 def volume(
-    name: str, *terms: Term, replicas: str | None = None, driver: str = DRIVER, storage_class: str = ""
+    name: str,
+    *terms: Term,
+    replicas: str | None = None,
+    driver: str = DRIVER,
+    storage_class: str = "",
+    labels: Mapping[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> PersistentVolume:
     """A volume with node affinity of these terms, and the nodes of its replicas in the annotation."""
     affinity = {"nodeAffinity": {"required": {"nodeSelectorTerms": list(terms)}}} if terms else {}
-    source = {"csi": {"driver": driver, "volumeHandle": name}} if driver else {"local": {"path": "/data"}}
+    csi = {"driver": driver, "volumeHandle": name, "volumeAttributes": dict(attributes or {})}
+    source = {"csi": csi} if driver else {"local": {"path": "/data"}}
     manifest = {
         "metadata": {
             "name": name,
+            "labels": dict(labels or {}),
             "annotations": {} if replicas is None else {"mooring.dev/replica-nodes": replicas},
         },
         "spec": {"storageClassName": storage_class, **source, **affinity},
@@ -121,10 +131,16 @@ def claim(
     phase: str = "",
     storage_class: str | None = None,
     labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> PersistentVolumeClaim:
     """A claim, bound if it names a volume, unless the phase says otherwise."""
     manifest: dict[str, Any] = {
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": dict(labels or {})},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": dict(labels or {}),
+            "annotations": dict(annotations or {}),
+        },
         "spec": {"volumeName": bound_to},
         "status": {"phase": phase or ("Bound" if bound_to else "Pending")},
     }
@@ -148,6 +164,9 @@ def pod(
     phase: str = "Pending",
     requests: Mapping[str, Any] | None = None,
     made_by: str = "",
+    uid: str = "",
+    gates: Sequence[str] = (),
+    nominated: str = "",
     **spec: Any,
 ) -> Pod:
     """A pod that mounts these claims, perhaps made by a Deployment; further fields of its spec as they are in YAML."""
@@ -156,6 +175,7 @@ def pod(
         "metadata": {
             "name": name,
             "namespace": NAMESPACE,
+            "uid": uid,
             "labels": dict(labels or {}) | ({"pod-template-hash": "5f7b"} if made_by else {}),
             "annotations": dict(annotations or {}),
             "ownerReferences": [owner] if made_by else [],
@@ -165,9 +185,10 @@ def pod(
             "schedulerName": scheduler,
             "volumes": _volumes(claims),
             "containers": [{"name": "main", "resources": {"requests": dict(requests or {})}}],
+            "schedulingGates": [{"name": gate} for gate in gates],
             **spec,
         },
-        "status": {"phase": phase},
+        "status": {"phase": phase, "nominatedNodeName": nominated},
     }
     return _of(Pod, manifest)
 
@@ -191,9 +212,25 @@ def namespace(name: str = NAMESPACE, *, labels: Mapping[str, str] | None = None)
     return _of(Namespace, {"metadata": {"name": name, "labels": dict(labels or {})}})
 
 
-def storage_class(name: str, provisioner: str) -> StorageClass:
-    """A storage class of a driver."""
-    return _of(StorageClass, {"metadata": {"name": name}, "provisioner": provisioner})
+def storage_class(
+    name: str,
+    provisioner: str = DRIVER,
+    *,
+    binding: str = "Immediate",
+    default: bool = False,
+    parameters: Mapping[str, str] | None = None,
+) -> StorageClass:
+    """A storage class of a driver, whose claims are bound at once or when a pod needs them; perhaps the default."""
+    manifest = {
+        "metadata": {
+            "name": name,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"} if default else {},
+        },
+        "provisioner": provisioner,
+        "volumeBindingMode": binding,
+        "parameters": dict(parameters or {}),
+    }
+    return _of(StorageClass, manifest)
 
 
 def policy(name: str, *, namespace: str = NAMESPACE, **spec: Any) -> Policy:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def patched(document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> Any:
-    """The document after `add` and `remove` operations on members of objects, which travel as JSON.
+    """The document after operations, which travel as JSON: `add` and `remove` of members, and `add` to a list's end.
 
     Raises:
         KeyError: a parent is missing, or what should be removed is.
@@ -18,6 +18,10 @@ def patched(document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]
         target = result
         for step in parents:
             target = target[step]
+        if isinstance(target, list):
+            assert (operation["op"], last) == ("add", "-"), operation
+            target.append(operation["value"])
+            continue
         assert isinstance(target, dict), operation
         if operation["op"] == "add":
             target[last] = operation["value"]

@@ -27,6 +27,10 @@ _VALUES: Final = {
     "example.com/room": ("blue", "red"),
 }
 _STATES: Final = ("", "", "", "Online", "StorageDown", "StorageDown", "Degraded", "Offline", "nonsense")
+#: What makes a volume want to be remote.
+SHARED: Final = {"sharedv4": "true", "sharedv4_svc_type": "ClusterIP"}
+#: Names of nodes, of which a world has the first few.
+NODES: Final = st.sampled_from([f"n{number}" for number in range(1, 9)])
 #: True three times out of four: what is interesting should not be rare.
 _MOSTLY: Final = st.sampled_from([True, True, True, False])
 
@@ -69,7 +73,8 @@ def worlds(
     Args:
         draw: given by hypothesis.
         ragged: whether each node has labels of its own choosing; else a label is on every node or on none.
-        healthy: whether all storage is Online and every driver is registered everywhere or nowhere.
+        healthy: whether all storage is Online, every driver is registered everywhere or nowhere, no node is closed to
+            pods with volumes and no claim is being restored.
         max_claims: how many claims the pod may have.
         policies: which policies there are; any, by default.
     """
@@ -79,7 +84,7 @@ def worlds(
     registered = draw(st.booleans())
     registrations = [draw(_registrations(name, healthy=healthy)) for name in names if registered]
     mounted = draw(st.lists(st.sampled_from(CLAIMS[:max_claims]), min_size=1, max_size=max_claims))
-    volumes = [draw(_claims(name, names)) for name in sorted(set(mounted))]
+    volumes = [draw(_claims(name, names, healthy=healthy)) for name in sorted(set(mounted))]
     found = draw(any_policies() if policies is None else policies)
     pod = builders.pod("web", *mounted) if policies is not None else draw(pods(mounted))
     return World(objects=builders.flat([nodes, registrations, volumes, found]), pod=pod)
@@ -94,6 +99,7 @@ def any_policies(**fixed: Any) -> st.SearchStrategy[list[Any]]:
             "priority": st.integers(-1, 1),
         },
         optional={
+            "placement": st.sampled_from(["Local", "Remote"]),
             "updateMode": st.sampled_from(["Audit", "Initial", "Reconcile"]),
             "volumeSelector": st.just({"drivers": ["csi.one"]}),
         },
@@ -153,13 +159,12 @@ def places(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
 
 def selectors() -> st.SearchStrategy[NodeSelector | None]:
     """What a user may ask of nodes: nothing, or terms by label and by name, contradictory and empty ones among them."""
-    names = st.sampled_from([f"n{number}" for number in range(1, 9)])
     by_label = [
         st.builds(need, st.just(key), st.sampled_from(["In", "NotIn"]), st.sampled_from(values))
         for key, values in [*_VALUES.items(), (HOSTNAME, ("n1", "n2", "n3"))]
     ]
     presence = st.builds(need, st.sampled_from(sorted(_VALUES)), st.sampled_from(["Exists", "DoesNotExist"]))
-    fields = st.builds(need, st.just("metadata.name"), st.sampled_from(["In", "In", "NotIn"]), names)
+    fields = st.builds(need, st.just("metadata.name"), st.sampled_from(["In", "In", "NotIn"]), NODES)
     one_term = st.builds(
         lambda labels, named: term(*labels, fields=named),
         st.lists(st.one_of(*by_label, presence), max_size=2),
@@ -182,6 +187,8 @@ def _nodes(draw: st.DrawFn, name: str, *, ragged: bool, everywhere: set[str], he
         labels = {key: value for key, value in labels.items() if draw(st.integers(0, 3))}
     states = {} if healthy else {driver: draw(st.sampled_from(_STATES)) for driver in DRIVERS}
     annotations = {f"storage-state.mooring.dev/{driver}": state for driver, state in states.items() if state}
+    if not healthy and not draw(st.integers(0, 7)):
+        annotations["operator.libopenstorage.org/unschedulable"] = "true"
     node = builders.bare_node(name, labels)
     node.metadata.annotations = annotations or None
     return node
@@ -193,18 +200,30 @@ def _registrations(name: str, *, healthy: bool) -> st.SearchStrategy[Any]:
     return drivers.map(lambda found: builders.csi_node(name, *found, keys=sorted(DRIVERS.values())))
 
 
+def wishes(*, healthy: bool = False) -> st.SearchStrategy[dict[str, str]]:
+    """What may be said of placement on a claim; mostly nothing."""
+    words = ["mooring.dev/preferRemoteNode", "stork.libopenstorage.org/preferRemoteNode"]
+    words += ["mooring.dev/preferRemoteNodeOnly", "mooring.dev/skipSchedulerScoring"]
+    words += [] if healthy else ["mooring.dev/restore-in-progress"]
+    said = st.dictionaries(st.sampled_from(words), st.sampled_from(["true", "true", "false", "maybe"]))
+    return _MOSTLY.flatmap(lambda silent: st.just({}) if silent else said)
+
+
 @st.composite
-def _claims(draw: st.DrawFn, name: str, node_names: Sequence[str]) -> list[Any]:
+def _claims(draw: st.DrawFn, name: str, node_names: Sequence[str], *, healthy: bool) -> list[Any]:
     """A claim that is missing, unbound, bound to a volume that is missing, or bound."""
     state = draw(st.sampled_from(["bound"] * 7 + ["missing", "unbound", "dangling"]))
     if state == "missing":
         return []
+    said = draw(wishes(healthy=healthy))
     if state == "unbound":
-        return [claim(name)]
+        return [claim(name, annotations=said)]
     if state == "dangling":
-        return [claim(name, f"pv-{name}")]
+        return [claim(name, f"pv-{name}", annotations=said)]
     place = draw(places(node_names))
-    return [claim(name, f"pv-{name}"), builders.volume(f"pv-{name}", *place.pop("terms"), **place)]
+    labels = {} if draw(_MOSTLY) else SHARED
+    volume = builders.volume(f"pv-{name}", *place.pop("terms"), labels=labels, **place)
+    return [claim(name, f"pv-{name}", annotations=said), volume]
 
 
 def index_key(obj: Any) -> tuple[str, str]:

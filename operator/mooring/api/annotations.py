@@ -4,13 +4,14 @@ A STORK annotation has a twin under `mooring.dev/`. Where both are given the twi
 one word at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 PREFIX: Final = "mooring.dev/"
 STORK_PREFIX: Final = "stork.libopenstorage.org/"
+OPERATOR_PREFIX: Final = "operator.libopenstorage.org/"
 
 IGNORE_LABEL: Final = "mooring.dev/ignore"
 """Label of a pod or namespace: `"true"` opts out, whatever any policy says."""
@@ -22,6 +23,8 @@ AFFINITY_HASH: Final = "mooring.dev/affinity-hash"
 """Annotation of a pod or pod template: marks the node affinity in it as Mooring's."""
 GATE: Final = "mooring.dev/placement"
 """Scheduling gate of a pod that waits for Mooring's answer."""
+GATED_BY: Final = "mooring.dev/gated-by"
+"""Annotation of such a pod: the name of the replica that put the gate there, which also takes it away."""
 PROBE_LABEL: Final = "mooring.dev/probe"
 """Label of a pod that asks, in a dry run, whether the API server reaches the admission webhook."""
 PROBED: Final = "mooring.dev/probed"
@@ -32,8 +35,20 @@ SCHEDULER: Final = "mooring"
 OPT_IN_SCHEDULERS: Final = frozenset({SCHEDULER, "stork"})
 """Scheduler names that ask for the soft local rule where no policy selects the pod."""
 
+SHAREDV4: Final = "sharedv4"
+"""Parameter of a StorageClass or label of a volume, Portworx's own: `"true"` where many nodes may mount the volume."""
+SHAREDV4_SERVICE: Final = "sharedv4_svc_type"
+"""Beside it: what kind of Service the volume is served through. Both make a volume that wants to be remote."""
+DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+"""Annotation of a StorageClass, Kubernetes' own: claims that name no class get this one."""
+
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+
+def parse_boolean(text: str) -> bool | None:
+    """Read yes or no from the values of Go's strconv.ParseBool, as STORK does; None for anything else."""
+    return text in _TRUE if text in _TRUE or text in _FALSE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +69,30 @@ class BooleanAnnotation:
     def read(self, values: Mapping[str, str]) -> BooleanReading:
         """Read it from an object's annotations (or labels).
 
-        The first spelling with a boolean decides, by the values of Go's strconv.ParseBool, as STORK reads them. A value
-        that is not a boolean is a problem and otherwise counts as absent.
+        The first spelling with a boolean decides. A value that is not a boolean is a problem and otherwise counts as
+        absent.
+        """
+        return self.read_nearest([("", values)])
+
+    def read_nearest(self, sources: Iterable[tuple[str, Mapping[str, str]]]) -> BooleanReading:
+        """Read it from several objects, of which the first that says yes or no decides.
+
+        Args:
+            sources: what a person calls each object, ending in a space, and its values.
         """
         problems: list[str] = []
-        for key in self.spellings:
-            if (text := values.get(key)) is None:
-                continue
-            if text in _TRUE or text in _FALSE:
-                return BooleanReading(value=text in _TRUE, problems=tuple(problems))
-            problems.append(f"{key}: {text!r} is not a boolean (true or false) and is passed over")
+        for name, values in sources:
+            for key in self.spellings:
+                if (text := values.get(key)) is None:
+                    continue
+                if (value := parse_boolean(text)) is not None:
+                    return BooleanReading(value=value, problems=tuple(problems))
+                problems.append(f"{name}{key}: {text!r} is not a boolean (true or false) and is passed over")
         return BooleanReading(value=self.default, problems=tuple(problems))
 
+
+KUBE_SCHEDULERS: Final = frozenset({"default-scheduler", *OPT_IN_SCHEDULERS})
+"""Scheduler names that belong to kube-scheduler, which honours scheduling gates and nominated nodes."""
 
 PREFER_LOCAL_NODE_ONLY: Final = BooleanAnnotation(
     spellings=(f"{PREFIX}preferLocalNodeOnly", f"{STORK_PREFIX}preferLocalNodeOnly")
@@ -79,6 +106,24 @@ DISABLE_ADMISSION: Final = BooleanAnnotation(
     spellings=(f"{PREFIX}disable-admission-controller", f"{STORK_PREFIX}disable-admission-controller")
 )
 """On a pod: the admission webhook leaves it alone."""
+PREFER_REMOTE_NODE: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}preferRemoteNode", f"{STORK_PREFIX}preferRemoteNode"), default=True
+)
+"""On a claim, its volume or its StorageClass: pods of a volume that wants to be remote run away from its replicas."""
+PREFER_REMOTE_NODE_ONLY: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}preferRemoteNodeOnly", f"{STORK_PREFIX}preferRemoteNodeOnly")
+)
+"""In the same places: they run there and nowhere else."""
+SKIP_SCHEDULER_SCORING: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}skipSchedulerScoring", f"{STORK_PREFIX}skipSchedulerScoring")
+)
+"""On a claim or its volume: the volume draws no pod anywhere."""
+RESTORE_IN_PROGRESS: Final = BooleanAnnotation(
+    spellings=(f"{PREFIX}restore-in-progress", f"{STORK_PREFIX}restore-in-progress")
+)
+"""On a claim: its data is not complete yet, and no pod should start with it."""
+UNSCHEDULABLE: Final = BooleanAnnotation(spellings=(f"{PREFIX}unschedulable", f"{OPERATOR_PREFIX}unschedulable"))
+"""On a node: it takes no pods with volumes."""
 IGNORE: Final = BooleanAnnotation(spellings=(IGNORE_LABEL,))
 """On a pod or namespace, as a label: Mooring keeps its hands off."""
 

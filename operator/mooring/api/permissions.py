@@ -37,6 +37,8 @@ RULES: Final[list[PolicyRule]] = [
     {"apiGroups": ["batch"], "resources": ["jobs/status"], "verbs": ["patch"]},
     {"apiGroups": ["storage.k8s.io"], "resources": ["csinodes", "storageclasses"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
+    # Our own scheduling gate is taken off, with the affinity that the pod waited for.
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
     # `updateMode: Reconcile`, where a rollout cannot bring a pod to its data. PodDisruptionBudgets are respected.
     {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
     # At admission, a claim that the index does not have yet.

@@ -33,11 +33,12 @@ class Placement(StrEnum):
     """Where pods should run, seen from their data."""
 
     LOCAL = "Local"
+    REMOTE = "Remote"
     ANYWHERE = "Anywhere"
 
 
 class WhenUnsatisfiable(StrEnum):
-    """What happens to a pod that cannot run near its data: soft or strict."""
+    """What happens to a pod that cannot run where its placement says: soft or strict."""
 
     SCHEDULE_ANYWAY = "ScheduleAnyway"
     DO_NOT_SCHEDULE = "DoNotSchedule"
@@ -86,15 +87,17 @@ class PolicySpec(ApiModel):
     volume_selector: VolumeSelector = Field(default_factory=VolumeSelector)
     """Which of the pod's claims count; the others carry no opinion. Left out, all of them count."""
     placement: Placement = Placement.LOCAL
-    """Where the pods should run: Local is near their data, Anywhere is no opinion (an opt-out)."""
+    """Where the pods should run: Local is near their data, Remote is away from it (of volumes that nodes without it can
+    mount), Anywhere is no opinion (an opt-out)."""
     topology_key: Annotated[
         LabelKey,
         Field(max_length=rules.MAX_LABEL_KEY, json_schema_extra=rules.with_rules(rules.LABEL_KEY_RULE)),
     ] = "kubernetes.io/hostname"
     """How near is near: a node label, such as kubernetes.io/hostname or topology.kubernetes.io/zone. Nodes with the
-    same value as a node that holds the data are near; a node without the label never is."""
+    same value as a node that holds the data are near; a node without the label never is. With placement Remote, near
+    nodes are those to stay away from."""
     when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
-    """What if no near node has room: ScheduleAnyway lets the pod run elsewhere, DoNotSchedule keeps it waiting. It
+    """What if no such node has room: ScheduleAnyway lets the pod run elsewhere, DoNotSchedule keeps it waiting. It
     holds for every selected volume of the pod."""
     scheduler_name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     """The scheduler that is set on pods as they are created, where they name none of their own; default-scheduler

@@ -7,7 +7,9 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,20 +29,31 @@ from mooring.cluster.snapshot import load
 from mooring.locate.locator import Locator
 from mooring.reconcile.certificates import CertificateKeeper
 from mooring.reconcile.controller import Controller
+from mooring.reconcile.gatekeeper import Gatekeeper
 from mooring.reconcile.leadership import Leadership
 from mooring.reconcile.ledger import Ledger
 from mooring.reconcile.lifecycle import PolicyLifecycle
 from mooring.reconcile.probe import AdmissionProbe
 from mooring.reconcile.writer import Writer
-from mooring.serve.admission import Admission
+from mooring.serve.admission import Admission, Gating
 from mooring.serve.extender import Extender
 from mooring.serve.http import Readiness, create_app, create_webhook_app, drain, serve
 from mooring.serve.metrics import Metrics
+from mooring.serve.priorities import ScoreProfile
 from mooring.serve.tls import ServingCertificate, from_files, from_secret
 
 _SYNC_POLL_SECONDS: Final = 0.05
 
 _log = structlog.get_logger(__name__)
+
+
+class SoftLocality(StrEnum):
+    """How soft rules are kept."""
+
+    NOMINATE = "Nominate"
+    """Pods are gated for a moment, and get a nominated node: it holds in clusters of any size."""
+    PREFER = "Prefer"
+    """Pods get preferred affinity and no gate, which kube-scheduler honours among the nodes that it looks at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +81,9 @@ class Settings:
     scheduler_lease: tuple[str, str]
     set_scheduler_name: bool
     hostname_affinity: bool
+    soft_locality: SoftLocality
+    gated_schedulers: AbstractSet[str]
+    score_profile: ScoreProfile
     rack_labels: Sequence[str]
 
 
@@ -89,9 +105,11 @@ async def serve_snapshot(settings: Settings, path: Path) -> None:
         metrics,
         set_scheduler_name=settings.set_scheduler_name,
         by_hostname=settings.hostname_affinity,
+        gating=_gating(settings),
     )
     ready = Readiness(ready=True, detail=f"{count} objects from {path}")
-    app = create_app(Extender(cluster, locator, metrics), metrics, readiness=lambda: ready, admission=admission)
+    extender = Extender(cluster, locator, metrics, profile=settings.score_profile)
+    app = create_app(extender, metrics, readiness=lambda: ready, admission=admission)
     async with _serving(app, settings.host, settings.port, settings.tls):
         await _terminated()
 
@@ -136,13 +154,23 @@ class _Replica:
         self._leadership: Final = Leadership(
             api, namespace=settings.namespace, name=settings.name, identity=settings.identity
         )
+        writer = Writer(api)
         self._controller: Final = Controller(
             self._cluster,
             self._locator,
-            Writer(api),
+            writer,
             self._ledger,
             AdmissionProbe(api, namespace=settings.namespace),
             by_hostname=settings.hostname_affinity,
+            nominates=settings.soft_locality is SoftLocality.NOMINATE,
+        )
+        self._gatekeeper: Final = Gatekeeper(
+            self._cluster,
+            self._locator,
+            writer,
+            identity=settings.identity,
+            by_hostname=settings.hostname_affinity,
+            observe=self._metrics.observe_gate,
         )
         self._lifecycle: Final = PolicyLifecycle(login=_kopf_login(api), on_policy=self._controller.policy_changed)
 
@@ -150,7 +178,9 @@ class _Replica:
     async def serving(self) -> AsyncIterator[None]:
         """Listen while inside."""
         settings = self._settings
-        extender = Extender(self._cluster, self._locator, self._metrics, is_ready=self._is_synced)
+        extender = Extender(
+            self._cluster, self._locator, self._metrics, is_ready=self._is_synced, profile=settings.score_profile
+        )
         async with contextlib.AsyncExitStack() as stack:
             if settings.webhook is not None and self._certificate is not None:
                 app = create_webhook_app(self._make_admission())
@@ -164,22 +194,28 @@ class _Replica:
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until the end."""
         certificate = [self._certificate.run()] if self._certificate is not None else []
-        return [*(reflector.run() for reflector in self._reflectors), self._scheduler.run(), *certificate, self._lead()]
+        watching = [reflector.run() for reflector in self._reflectors]
+        return [*watching, self._scheduler.run(), *certificate, self._write()]
 
     async def retire(self) -> None:
         """Give up what others may take over. All work must have ended."""
         await self._lifecycle.stop()
         await self._leadership.release()
 
-    async def _lead(self) -> None:
-        """Write, once the index is complete and nobody else does."""
+    async def _write(self) -> None:
+        """Write, once the index is complete: what this replica answered for, and as the leader everything else."""
         started = time.monotonic()
         while not self._is_synced():
             await asyncio.sleep(_SYNC_POLL_SECONDS)
         _settle_memory()
         _log.info("index complete", seconds=round(time.monotonic() - started, 2))
+        await _first_end(self._gatekeeper.run(), self._lead())
+
+    async def _lead(self) -> None:
+        """Keep the cluster near its data, while nobody else does."""
         await self._leadership.acquire()
         self._lifecycle.start()
+        self._gatekeeper.lead()
         settings = self._settings
         keeps_certificates = settings.webhook is not None and settings.webhook.files is None
         keeper = CertificateKeeper(self._api, namespace=settings.namespace, name=settings.name)
@@ -208,6 +244,7 @@ class _Replica:
             scheduler_alive=lambda: self._scheduler.alive,
             set_scheduler_name=self._settings.set_scheduler_name,
             by_hostname=self._settings.hostname_affinity,
+            gating=_gating(self._settings, is_manned=lambda: self._gatekeeper.is_running),
         )
 
     def _is_synced(self) -> bool:
@@ -226,6 +263,12 @@ class _Replica:
 
     def _count_restart(self, kind: str, why: str) -> None:
         self._metrics.watch_restarts.labels(kind, why).inc()
+
+
+def _gating(settings: Settings, *, is_manned: Callable[[], bool] = lambda: True) -> Gating | None:
+    if settings.soft_locality is SoftLocality.PREFER:
+        return None
+    return Gating(identity=settings.identity, schedulers=settings.gated_schedulers, is_manned=is_manned)
 
 
 async def _first_end(*work: Coroutine[Any, Any, None]) -> None:

@@ -11,13 +11,15 @@ import typer
 import uvloop
 from kubernetes.aio.config import ConfigException
 
+from mooring.api.annotations import KUBE_SCHEDULERS
 from mooring.api.labels import RACK_KEYS
 from mooring.cli.logs import LogFormat, LogLevel, configure
 from mooring.cli.options import Context, Kubeconfig, Name, Namespace, RackLabels, Snapshot
-from mooring.cli.process import Settings, WebhookSettings, operate, serve_snapshot
+from mooring.cli.process import Settings, SoftLocality, WebhookSettings, operate, serve_snapshot
 from mooring.cluster.snapshot import SnapshotError
 from mooring.reconcile.leadership import LeadershipLostError
 from mooring.serve.http import tls_context
+from mooring.serve.priorities import ScoreProfile
 
 DEFAULT_PORT: Final = 8099
 
@@ -65,6 +67,24 @@ def run(
             "--hostname-affinity", help="Name nodes by their hostname label in pods' affinity, for Karpenter."
         ),
     ] = False,
+    soft_locality: Annotated[
+        SoftLocality,
+        typer.Option(
+            help="How soft rules are kept: Nominate gates pods for a moment and nominates a node, at any size of"
+            " cluster; Prefer writes preferred affinity and gates nothing."
+        ),
+    ] = SoftLocality.NOMINATE,
+    gated_scheduler: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of a further scheduler that honours scheduling gates and nominated nodes, as kube-scheduler"
+            " does; repeat for more."
+        ),
+    ] = None,
+    score_profile: Annotated[
+        ScoreProfile,
+        typer.Option(help="What prioritize answers: mooring is 0 to 10; stork is STORK's own numbers."),
+    ] = ScoreProfile.MOORING,
     rack_label: RackLabels = None,
     log_level: Annotated[LogLevel, typer.Option(help="From which level on lines are written.")] = LogLevel.INFO,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
@@ -89,6 +109,9 @@ def run(
         scheduler_lease=_lease(scheduler_lease or f"{namespace}/{name}-scheduler"),
         set_scheduler_name=set_scheduler_name,
         hostname_affinity=hostname_affinity,
+        soft_locality=soft_locality,
+        gated_schedulers=KUBE_SCHEDULERS.union(gated_scheduler or ()),
+        score_profile=score_profile,
         rack_labels=tuple(rack_label or RACK_KEYS),
     )
     try:

@@ -113,6 +113,17 @@ class Cluster:
         """A storage class."""
         return self._objects["StorageClass"].get(name)
 
+    def class_of(self, claim: PersistentVolumeClaim) -> StorageClass | None:
+        """A claim's storage class.
+
+        One that has neither class nor volume yet, not even the empty class, gets the default one. Of several defaults
+        the API server takes the newest, which is not known here: the name that sorts first stands for it.
+        """
+        if claim.spec.storage_class_name is not None or claim.spec.volume_name:
+            return self.storage_class(claim.spec.storage_class_name or "")
+        classes: Mapping[str, StorageClass] = self._objects["StorageClass"]
+        return next((classes[name] for name in sorted(classes) if classes[name].is_default), None)
+
     def policy(self, key: str) -> Policy | None:
         """A policy by its key, KIND/[NAMESPACE/]NAME."""
         return self._objects.get(key.partition("/")[0], {}).get(key)
@@ -214,13 +225,14 @@ class Cluster:
 
     def _update_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
         if old is not None:
-            self.usage.remove(old)
             for claim in old.claims:
                 discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)
             if old.workload is not None:
                 discard(self._pods_by_workload, old.workload, key)
-        if new is not None:
-            self.usage.add(new)
+        if new is None:
+            self.usage.remove(key)
+        else:
+            self.usage.put(new)
             for claim in new.claims:
                 self._pods_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
             if new.workload is not None:

@@ -54,24 +54,61 @@ def _amount(quantities: Mapping[str, Quantity]) -> Amount:
 
 
 class Usage:
-    """The sum of requests on each node."""
+    """The sum of requests on each node: of the pods that run there, and of those that are to.
+
+    kube-scheduler keeps room for a nominated pod against pods of equal or lower priority, and so does this. A promise
+    is a nomination of our own that has not come back from the API server yet.
+    """
 
     def __init__(self) -> None:
         self._by_node: Final[defaultdict[str, Amount]] = defaultdict(Amount)
+        self._counted: Final[dict[str, tuple[str, Amount]]] = {}
+        self._promised: Final[dict[str, str]] = {}
 
-    def add(self, pod: Pod) -> None:
-        """Count a pod in, if it takes room anywhere."""
-        self._count(pod, times=1)
+    def put(self, pod: Pod) -> None:
+        """Count a pod where it is or will be, in place of what was known of it."""
+        node = _place(pod)
+        if node:
+            self._promised.pop(pod.key, None)
+        self._count(pod, node or self._promised.get(pod.key, ""))
 
-    def remove(self, pod: Pod) -> None:
-        """Count out a pod that was counted in."""
-        self._count(pod, times=-1)
+    def remove(self, key: str) -> None:
+        """Forget a pod (namespace/name)."""
+        self._promised.pop(key, None)
+        self._uncount(key)
 
-    def of(self, node: str) -> Amount:
-        """What is asked for on a node."""
-        return self._by_node.get(node, Amount())
+    def promise(self, pod: Pod, node: str) -> None:
+        """Keep room for a pod on a node until the API server says where it is, or nominated to."""
+        self._promised[pod.key] = node
+        self._count(pod, node)
 
-    def _count(self, pod: Pod, *, times: int) -> None:
-        if pod.spec.node_name and not pod.finished:
-            node = pod.spec.node_name
-            self._by_node[node] = self._by_node[node].plus(requested(pod.spec), times=times)
+    def withdraw(self, pod: Pod) -> None:
+        """Keep no room for a pod that could not be nominated."""
+        if self._promised.pop(pod.key, None) is not None:
+            self._count(pod, _place(pod))
+
+    def of(self, node: str, *, besides: str = "") -> Amount:
+        """What is asked for on a node, but for what one pod (namespace/name) asks for."""
+        found = self._by_node.get(node, Amount())
+        own_node, own = self._counted.get(besides, ("", Amount()))
+        return found.plus(own, times=-1) if own_node == node else found
+
+    def node_of(self, pod: str) -> str:
+        """The node on which room is taken for a pod (namespace/name); empty for none."""
+        return self._counted.get(pod, ("", Amount()))[0]
+
+    def _count(self, pod: Pod, node: str) -> None:
+        self._uncount(pod.key)
+        if node and not pod.finished:
+            amount = requested(pod.spec)
+            self._counted[pod.key] = (node, amount)
+            self._by_node[node] = self._by_node[node].plus(amount)
+
+    def _uncount(self, key: str) -> None:
+        node, amount = self._counted.pop(key, ("", Amount()))
+        if node:
+            self._by_node[node] = self._by_node[node].plus(amount, times=-1)
+
+
+def _place(pod: Pod) -> str:
+    return pod.spec.node_name or pod.status.nominated_node_name

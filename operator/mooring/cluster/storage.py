@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from mooring.api.annotations import STORAGE_STATE_PREFIX, NodeStorageState, parse_storage_state
+from mooring.api.annotations import STORAGE_STATE_PREFIX, UNSCHEDULABLE, NodeStorageState, parse_storage_state
 from mooring.cluster.records import CSINode
 from mooring.cluster.topology import discard
 
@@ -19,6 +19,7 @@ class Storage:
         self._nodes: Final[defaultdict[str, set[str]]] = defaultdict(set)
         self._topology_keys: Final[Counter[tuple[str, str]]] = Counter()
         self._states: Final[defaultdict[str, dict[str, NodeStorageState]]] = defaultdict(dict)
+        self._closed: Final[set[str]] = set()
 
     def nodes_with(self, driver: str) -> AbstractSet[str]:
         """Nodes on which a CSI driver is registered; empty where it needs no CSINode entry, or is unknown."""
@@ -32,6 +33,11 @@ class Storage:
         """The nodes of whose storage something is said, and what; the others are taken for Online."""
         return self._states.get(driver, {})
 
+    @property
+    def closed(self) -> AbstractSet[str]:
+        """The nodes that are annotated to take no pods with volumes."""
+        return self._closed
+
     def register(self, old: CSINode | None, new: CSINode | None) -> None:
         """Learn of a node's drivers, in place of what was known of them."""
         if old is not None:
@@ -44,11 +50,15 @@ class Storage:
                 self._topology_keys.update((driver.name, key) for key in driver.topology_keys or ())
 
     def annotate(self, node: str, annotations: Mapping[str, str]) -> None:
-        """Learn the states that a node's annotations state, in place of those before."""
+        """Learn what a node's annotations say, in place of what they said before."""
         for states in self._states.values():
             states.pop(node, None)
         for driver, state in _stated(annotations):
             self._states[driver][node] = state
+        if UNSCHEDULABLE.read(annotations).value:
+            self._closed.add(node)
+        else:
+            self._closed.discard(node)
 
 
 def _stated(annotations: Mapping[str, str]) -> Iterable[tuple[str, NodeStorageState]]:

@@ -4,7 +4,7 @@ A place is nested: two racks of one name in different zones are different racks.
 in no place of that level (STORK gives it a nameless rack, so that mere zone mates score as rack mates; not copied).
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
@@ -46,7 +46,7 @@ class Topology:
         }
         self._labels: dict[str, Mapping[str, str]] = {}
         self._by_label: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._label_keys: Counter[str] = Counter()
+        self._values: defaultdict[str, set[str]] = defaultdict(set)
         self._places: dict[str, dict[Level, Place]] = {}
         self._by_place: defaultdict[tuple[Level, Place], set[str]] = defaultdict(set)
 
@@ -54,19 +54,20 @@ class Topology:
         """Learn a node, or its new labels."""
         self.remove(node)
         self._labels[node] = labels
-        self._label_keys.update(labels.keys())
         self._places[node] = self._place(node, labels)
-        for pair in labels.items():
-            self._by_label[pair].add(node)
+        for key, value in labels.items():
+            self._by_label[key, value].add(node)
+            self._values[key].add(value)
         for area in self._places[node].items():
             self._by_place[area].add(node)
 
     def remove(self, node: str) -> None:
         """Forget a node."""
         labels = self._labels.pop(node, {})
-        self._label_keys.subtract(labels.keys())
-        for pair in labels.items():
-            discard(self._by_label, pair, node)
+        for key, value in labels.items():
+            discard(self._by_label, (key, value), node)
+            if (key, value) not in self._by_label:
+                discard(self._values, key, value)
         for area in self._places.pop(node, {}).items():
             discard(self._by_place, area, node)
 
@@ -84,7 +85,11 @@ class Topology:
 
     def has_label(self, key: str) -> bool:
         """Whether any node carries a label."""
-        return self._label_keys[key] > 0
+        return key in self._values
+
+    def values(self, key: str) -> AbstractSet[str]:
+        """The values that a label has on any node."""
+        return self._values.get(key, _NOBODY)
 
     def with_label(self, key: str, value: str) -> AbstractSet[str]:
         """The nodes that carry a label with this value."""

@@ -1,10 +1,11 @@
-"""A decision as node affinity: required terms for a strict rule, preferred ones for a soft rule.
+"""A decision as node affinity: required terms for what is strict, or else preferred ones.
 
 A template gets the decision's terms alone, and only where nobody else has any. A pod gets the product of them and its
 own. What is wholly Mooring's is marked by a hash, so that it can be told from the rest and replaced.
 """
 
 import hashlib
+from collections.abc import Iterator
 
 import msgspec
 
@@ -12,7 +13,7 @@ from mooring.api.labels import HOSTNAME
 from mooring.cluster.records import Expression, NodeAffinity, PreferredTerm, Term, to_json
 from mooring.cluster.topology import Level, Topology
 from mooring.decide.decision import Decision
-from mooring.decide.required import required_affinity
+from mooring.decide.required import away_from_data, required_affinity
 from mooring.decide.tiers import TIER_SCORES
 from mooring.decide.volumes import VolumeView
 
@@ -32,12 +33,20 @@ def node_affinity(decision: Decision, topology: Topology, *, by_hostname: bool =
     if decision.obstacle is not None:
         return None
     required = required_affinity(decision, topology, None, by_hostname=by_hostname)
-    found = NodeAffinity(required=required, preferred=_preferred(decision, topology))
+    # Our part of an affinity is one list: it could not be told from somebody's otherwise.
+    found = NodeAffinity(required=required, preferred=_preferred(decision, topology) if required is None else None)
     return found if found != NodeAffinity() else None
 
 
 def pod_affinity(
-    decision: Decision, topology: Topology, current: NodeAffinity, *, mark: str | None, by_hostname: bool = False
+    decision: Decision,
+    topology: Topology,
+    current: NodeAffinity,
+    *,
+    mark: str | None,
+    by_hostname: bool = False,
+    prefer: bool = False,
+    later: bool = False,
 ) -> PodAffinity:
     """Render a decision for one pod, whose template may carry an answer of ours that is out of date.
 
@@ -49,22 +58,28 @@ def pod_affinity(
         current: what the pod asks for now.
         mark: the hash that the pod carries, from its template or from an earlier call.
         by_hostname: as `required_affinity` has it.
+        prefer: whether a soft rule adds its preferences to the pod's own; one that is nominated needs none.
+        later: whether what is required comes only when the pod is let through its gate.
     """
     ours = own_part(mark, current) or NodeAffinity()
     theirs = NodeAffinity(
         required=current.required if ours.required is None else None,
         preferred=current.preferred if ours.preferred is None else None,
     )
-    required = required_affinity(decision, topology, theirs.required, by_hostname=by_hostname)
+    required = theirs.required
+    if not later:
+        required = required_affinity(decision, topology, theirs.required, by_hostname=by_hostname)
+    preferred = theirs.preferred
+    if prefer or ours != NodeAffinity():
+        wanted = _preferred(decision, topology) or ()
+        preferred = (*(preferred or ()), *(term for term in wanted if term not in (preferred or ()))) or preferred
     fresh = NodeAffinity()
     if required is not None and theirs.required is None:
         fresh = NodeAffinity(required=required)
-    elif ours != NodeAffinity() and theirs.preferred is None:
-        fresh = NodeAffinity(preferred=_preferred(decision, topology))
-    return PodAffinity(
-        NodeAffinity(required=required, preferred=fresh.preferred or theirs.preferred),
-        mark=fingerprint(fresh) if fresh != NodeAffinity() else None,
-    )
+    elif preferred and not theirs.preferred:
+        fresh = NodeAffinity(preferred=preferred)
+    mark = fingerprint(fresh) if fresh != NodeAffinity() else None
+    return PodAffinity(NodeAffinity(required=required, preferred=preferred), mark=mark)
 
 
 def own_part(mark: str | None, current: NodeAffinity) -> NodeAffinity | None:
@@ -84,17 +99,29 @@ def _preferred(decision: Decision, topology: Topology) -> tuple[PreferredTerm, .
     """One term for each volume and place of a replica, nearest first; None where nothing is preferred.
 
     A node collects the terms of every level it shares with a replica. Each adds what its level scores above the next
-    one out, so that together they add up to the node's score.
+    one out, so that together they add up to the node's score. A volume to stay away from adds its all or nothing.
     """
-    rule, counting = decision.rule, decision.counting
-    if rule is None or not rule.acts or rule.strict or not rule.scored:
+    rule = decision.rule
+    if rule is None or not rule.acts or rule.strict:
         return None
+    scored = [view for view in decision.counting if view.is_scored]
     result: list[PreferredTerm] = []
-    for view in counting:
-        for (level, gain), nodes in sorted(_gains(view, topology).items()):
-            weight = max(1, round(gain / len(counting)))
-            result += [PreferredTerm(weight, term) for term in _level_terms(level, nodes, topology)]
+    for view in scored:
+        for gain, term in _away(view, topology) if view.remote else _near(view, topology):
+            result.append(PreferredTerm(max(1, round(gain / len(scored))), term))
     return tuple(result) or None
+
+
+def _away(view: VolumeView, topology: Topology) -> Iterator[tuple[int, Term]]:
+    expression = away_from_data(view, topology)
+    if expression is not None:
+        yield TIER_SCORES[Level.HOST], Term(match_expressions=(expression,))
+
+
+def _near(view: VolumeView, topology: Topology) -> Iterator[tuple[int, Term]]:
+    for (level, gain), nodes in sorted(_gains(view, topology).items()):
+        for term in _level_terms(level, nodes, topology):
+            yield gain, term
 
 
 def _gains(view: VolumeView, topology: Topology) -> dict[tuple[Level, int], list[str]]:

@@ -4,7 +4,7 @@
 its answer, so that they can never disagree.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
@@ -12,28 +12,13 @@ import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
+from mooring.cluster.topology import Level
+from mooring.decide.filter import NodeTest, node_tests, some
 from mooring.decide.rule import Resolution, Rule, resolve
 from mooring.decide.subject import Subject
-from mooring.decide.tiers import NO_SCORES, Scores, tier_groups
-from mooring.decide.volumes import REFUSING_STATES, VolumeState, VolumeView, view_volumes
+from mooring.decide.tiers import NO_SCORES, Scores, VolumeScores, away_from, tier_groups
+from mooring.decide.volumes import VolumeState, VolumeView, view_volumes
 from mooring.locate.locator import Locator
-
-
-class NodeTest(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a node must pass.
-
-    Attributes:
-        nodes: the nodes that pass, or with `inverted` the nodes that fail; whichever is the shorter list.
-        message: why the others are refused, in words that fit into a pod's event.
-    """
-
-    nodes: AbstractSet[str]
-    message: str
-    inverted: bool = False
-
-    def passes(self, node: str) -> bool:
-        """Whether a node passes."""
-        return (node in self.nodes) is not self.inverted
 
 
 class Obstacle(StrEnum):
@@ -79,9 +64,37 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(view for view in self.volumes if view.counts)
 
     @property
+    def required(self) -> tuple[VolumeView, ...]:
+        """The volumes because of whose place nodes are refused."""
+        return tuple(view for view in self.volumes if view.is_required)
+
+    @property
+    def awaited(self) -> tuple[VolumeView, ...]:
+        """The volumes that a pod has to wait for before it can be placed."""
+        return tuple(view for view in self.volumes if view.awaited)
+
+    @property
+    def drawing(self) -> tuple[VolumeView, ...]:
+        """The volumes that draw the pod to nodes which kube-scheduler would not find by itself."""
+        return tuple(view for view in self.volumes if view.draws)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the words that the pod and its volumes go by, a sentence each."""
+        found = (*self.resolution.problems, *(problem for view in self.volumes for problem in view.wishes.problems))
+        return tuple(dict.fromkeys(found))
+
+    @property
     def near(self) -> AbstractSet[str]:
-        """The nodes near every counting volume, whatever the rule's strictness; empty where none counts."""
-        return intersection(view.near for view in self.counting)
+        """The nodes where all data is that the pod should be near, whatever the rule's strictness.
+
+        Not those that another volume keeps it away from; empty where it should be near to nothing.
+        """
+        near = intersection(view.near for view in self.counting if not view.remote)
+        for view in self.required:
+            if view.remote:
+                near = near - view.near
+        return near
 
     def refusals(self, node: str) -> Iterator[NodeTest]:
         """The tests that a node fails; it may run the pod if there is none."""
@@ -95,15 +108,14 @@ def decide(subject: Subject, cluster: Cluster, locator: Locator) -> Decision:
     if rule is None:
         return Decision(subject=subject, resolution=resolution)
     volumes = view_volumes(subject, rule, cluster, locator)
-    counting = [view for view in volumes if view.counts]
-    obstacle, detail = _obstacle(rule, counting)
+    obstacle, detail = _obstacle([view for view in volumes if view.is_required and not view.remote])
     acts = rule.acts
     return Decision(
         subject=subject,
         resolution=resolution,
         volumes=volumes,
-        tests=tuple(_tests(rule, volumes, cluster, detail)) if acts else (),
-        scores=_scores(counting, cluster) if acts and rule.scored else NO_SCORES,
+        tests=tuple(node_tests(volumes, cluster, obstacle=detail)) if acts else (),
+        scores=_scores(volumes, cluster) if acts else NO_SCORES,
         obstacle=obstacle,
         obstacle_detail=detail,
     )
@@ -117,67 +129,35 @@ def intersection(sets: Iterable[AbstractSet[str]]) -> AbstractSet[str]:
     return first
 
 
-def _obstacle(rule: Rule, counting: list[VolumeView]) -> tuple[Obstacle | None, str]:
-    if not rule.strict or not counting:
+def _obstacle(required: Sequence[VolumeView]) -> tuple[Obstacle | None, str]:
+    """Why no node is near all volumes that have to be near."""
+    if not required:
         return None, ""
-    offline = [view for view in counting if view.state is VolumeState.OFFLINE]
+    offline = [view for view in required if view.state is VolumeState.OFFLINE]
     if offline:
         claims = ", ".join(view.claim for view in offline)
         return Obstacle.OFFLINE, f"no node with the data of {claims} has its storage online"
-    nowhere = [view for view in counting if not view.near]
+    nowhere = [view for view in required if not view.near]
     if nowhere:
         claims = ", ".join(view.claim for view in nowhere)
-        return Obstacle.DISJOINT, f"no node with the data of {claims} has the label {rule.topology_key}"
-    if not intersection(view.near for view in counting):
-        places = "; ".join(f"{view.claim} on {some(view.near)}" for view in counting)
+        return Obstacle.DISJOINT, f"no node with the data of {claims} has the label {nowhere[0].aim.topology_key}"
+    if not intersection(view.near for view in required):
+        places = "; ".join(f"{view.claim} on {some(view.near)}" for view in required)
         return Obstacle.DISJOINT, f"the volumes have no node in common: {places}"
     return None, ""
 
 
-def _tests(rule: Rule, volumes: tuple[VolumeView, ...], cluster: Cluster, obstacle: str) -> Iterator[NodeTest]:
-    if obstacle:
-        yield NodeTest(nodes=frozenset(), message=obstacle)
-    elif rule.strict:
-        for view in volumes:
-            if view.counts:
-                message = f"not near the data of {view.claim}, which lies on {some(view.usable)}"
-                yield NodeTest(nodes=view.near, message=message)
-    drivers = {view.driver for view in volumes if view.driver}
-    for driver in sorted(drivers):
-        yield from _driver_tests(driver, cluster)
+def _scores(volumes: Sequence[VolumeView], cluster: Cluster) -> Scores:
+    return Scores(
+        tuple(
+            away_from(view.near) if view.remote else _tiers(view, view.location.precision, cluster)
+            for view in volumes
+            if view.is_scored and view.location.precision is not None
+        )
+    )
 
 
-def _driver_tests(driver: str, cluster: Cluster) -> Iterator[NodeTest]:
-    """Refuse nodes on which a volume could not be used at all."""
-    missing = cluster.nodes_without_driver(driver)
-    if missing:
-        yield NodeTest(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
-    refused: dict[NodeStorageState, set[str]] = {}
-    for node, state in cluster.storage.states(driver).items():
-        if state in REFUSING_STATES:
-            refused.setdefault(state, set()).add(node)
-    for state in sorted(refused):
-        yield NodeTest(nodes=refused[state], inverted=True, message=f"the storage of {driver} on the node is {state}")
-
-
-def _scores(counting: list[VolumeView], cluster: Cluster) -> Scores:
-    volumes = []
-    for view in counting:
-        if view.location.precision is None:
-            continue
-        down = {
-            node
-            for node, state in cluster.storage.states(view.driver).items()
-            if state is NodeStorageState.STORAGE_DOWN
-        }
-        volumes.append(tier_groups(view.usable, view.location.precision, cluster.topology, halved=down))
-    return Scores(tuple(volumes))
-
-
-def some(nodes: AbstractSet[str], *, limit: int = 3) -> str:
-    """Name a few nodes and count the rest: an event has little room."""
-    if not nodes:
-        return "no node"
-    names = sorted(nodes)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+def _tiers(view: VolumeView, precision: Level, cluster: Cluster) -> VolumeScores:
+    states = cluster.storage.states(view.driver)
+    down = {node for node, state in states.items() if state is NodeStorageState.STORAGE_DOWN}
+    return VolumeScores(tier_groups(view.usable, precision, cluster.topology, halved=down))

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mooring.api.policy import Placement
 from mooring.cluster.index import Cluster
 from mooring.cluster.topology import Level
 from mooring.decide.decision import Decision
 from mooring.decide.locality import measure
-from mooring.decide.tiers import TIER_SCORES, Scores, tier_groups
+from mooring.decide.tiers import TIER_SCORES, Scores, VolumeScores, tier_groups
 from mooring.decide.volumes import VolumeView
 
 _TIER_NAMES: Final[dict[float, str]] = {
@@ -31,12 +32,13 @@ def explain(decision: Decision, cluster: Cluster) -> dict[str, Any]:
             "origin": rule.origin.value,
             "why": rule.why,
             "strict": rule.strict,
+            "placement": rule.placement.value,
             "topologyKey": rule.topology_key,
             "updateMode": rule.update_mode.value,
         },
         "noRule": resolution.why_none,
         "overridden": [policy.key for policy in resolution.overridden],
-        "problems": list(resolution.problems),
+        "problems": list(decision.problems),
         "volumes": [_volume(view) for view in decision.volumes],
         "obstacle": None
         if decision.obstacle is None
@@ -57,7 +59,10 @@ def render(explanation: Mapping[str, Any]) -> str:
         lines.append(f"Rule:      none ({explanation['noRule']})")
     else:
         strictness = "strict" if rule["strict"] else "soft"
-        lines.append(f"Rule:      {rule['name']} ({strictness}, {rule['topologyKey']}, {rule['updateMode']})")
+        placement = "" if rule["placement"] == Placement.LOCAL else f"{rule['placement']}, "
+        lines.append(
+            f"Rule:      {rule['name']} ({strictness}, {placement}{rule['topologyKey']}, {rule['updateMode']})"
+        )
         if rule["why"] != rule["name"]:
             lines.append(f"           {rule['why']}")
     lines += [f"Overrides: {key}" for key in explanation["overridden"]]
@@ -92,6 +97,10 @@ def _volume(view: VolumeView) -> dict[str, Any]:
         "precision": location.precision.name.lower() if location.precision is not None else None,
         "usable": sorted(view.usable),
         "source": location.source,
+        "remote": view.remote,
+        "required": view.is_required,
+        "scored": view.is_scored,
+        "awaited": view.awaited,
         "detail": view.detail,
     }
 
@@ -101,14 +110,18 @@ def _volume_line(volume: Mapping[str, Any]) -> str:
     if volume["nodes"]:
         what = "on" if volume["precision"] == "host" else f"somewhere in the {volume['precision']} of"
         line += f" {what} {', '.join(volume['nodes'])} (says {volume['source']})"
-    return f"{line}; {volume['detail']}" if volume["detail"] else line
+    if volume["remote"]:
+        line += ", to be used from elsewhere"
+        line += " only" if volume["required"] else ""
+    said = dict.fromkeys([volume["detail"], volume["awaited"], "to be waited for" if volume["awaited"] else ""])
+    return "; ".join([line, *filter(None, said)])
 
 
 def _nodes(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:
     near = decision.near
     # A score does not tell the tier: half of a rack's is a zone's, and so may be the mean over several volumes.
     tiers = [
-        Scores((tier_groups(view.usable, view.location.precision, cluster.topology),))
+        Scores((VolumeScores(tier_groups(view.usable, view.location.precision, cluster.topology)),))
         for view in decision.counting
         if view.location.precision is not None
     ]

@@ -14,14 +14,17 @@ from mooring.locate.selector import matches_selector
 _REPELLING = frozenset({"NoSchedule", "NoExecute"})
 
 
-def fits(spec: PodSpec, node: Node, cluster: Cluster) -> bool:
+def fits(spec: PodSpec, node: Node, cluster: Cluster, *, pod: str = "") -> bool:
     """Whether a pod could run on a node as things stand."""
-    return not hindrance(spec, node, cluster)
+    return not hindrance(spec, node, cluster, pod=pod)
 
 
-def hindrance(spec: PodSpec, node: Node, cluster: Cluster) -> str:
-    """What keeps a pod off a node as things stand, in words that follow the node's name; empty if nothing does."""
-    return _refusal(spec, node) or _shortage(spec, node, cluster)
+def hindrance(spec: PodSpec, node: Node, cluster: Cluster, *, pod: str = "") -> str:
+    """What keeps a pod off a node as things stand, in words that follow the node's name; empty if nothing does.
+
+    `pod` is its key (namespace/name) if it exists: the room that is kept for it is its own.
+    """
+    return _refusal(spec, node) or _shortage(spec, node, cluster, pod)
 
 
 def _refusal(spec: PodSpec, node: Node) -> str:
@@ -42,10 +45,10 @@ def _refusal(spec: PodSpec, node: Node) -> str:
     return ""
 
 
-def _shortage(spec: PodSpec, node: Node, cluster: Cluster) -> str:
+def _shortage(spec: PodSpec, node: Node, cluster: Cluster, pod: str) -> str:
     """Of what too little is free on a node; without numbers, which change with every pod."""
     whole = allocatable(node)
-    wanted = cluster.usage.of(node.name).plus(requested(spec))
+    wanted = cluster.usage.of(node.name, besides=pod).plus(requested(spec))
     short = [name for name, amount in wanted._asdict().items() if amount > getattr(whole, name)]
     return f"has too little room: {', '.join(short)}" if short else ""
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from mooring.api.conditions import Condition, ObjectCondition, VolumeLocalReason
-from mooring.decide.decision import Decision, some
+from mooring.decide.decision import Decision
+from mooring.decide.filter import some
 from mooring.decide.volumes import VolumeState, VolumeView
 
 _UNDECIDED = {
@@ -16,10 +17,20 @@ _UNDECIDED = {
 
 
 class Locality(msgspec.Struct, frozen=True):
-    """What was measured, and the sentence for it."""
+    """What was measured, and the sentence for it.
+
+    Attributes:
+        intended: whether the pod runs away only from data that it should be away from.
+    """
 
     reason: VolumeLocalReason
     message: str
+    intended: bool = False
+
+    @property
+    def is_misplaced(self) -> bool:
+        """Whether the pod runs away from data that it should be near."""
+        return self.reason.is_away and not self.intended
 
     @property
     def condition(self) -> Condition:
@@ -44,7 +55,8 @@ def measure(decision: Decision, node: str) -> Locality:
     local = [view for view in selected if view.state is VolumeState.LOCATED and node in view.near]
     if remote:
         reason = VolumeLocalReason.PARTLY_LOCAL if local else VolumeLocalReason.NOT_LOCAL
-        return Locality(reason, "; ".join(_remote(view, node) for view in remote))
+        intended = all(view.remote for view in remote)
+        return Locality(reason, "; ".join(_remote(view, node) for view in remote), intended=intended)
     undecided = [view for view in selected if view.state in _UNDECIDED]
     if undecided:
         first = undecided[0]
@@ -64,7 +76,9 @@ def summarize(localities: Iterable[Locality]) -> Locality:
     if remote:
         partly = local or any(locality.reason is VolumeLocalReason.PARTLY_LOCAL for locality in remote)
         reason = VolumeLocalReason.PARTLY_LOCAL if partly else VolumeLocalReason.NOT_LOCAL
-        return Locality(reason, f"{len(remote)} of {len(found)} pods run away from their data: {remote[0].message}")
+        worst = max(remote, key=lambda locality: locality.is_misplaced)
+        message = f"{len(remote)} of {len(found)} pods run away from their data: {worst.message}"
+        return Locality(reason, message, intended=worst.intended)
     undecided = next(locality for locality in found if locality.reason is not VolumeLocalReason.ALL_LOCAL)
     return Locality(undecided.reason, f"{len(found) - len(local)} of {len(found)} pods: {undecided.message}")
 

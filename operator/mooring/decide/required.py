@@ -1,4 +1,4 @@
-"""What a strict rule requires, as node selector terms: alone, or added to a pod's own.
+"""What is required because of where data lies, as node selector terms: alone, or added to a pod's own.
 
 Terms are ORed, so that a requirement is added to every term there is, and is never a term of its own.
 """
@@ -22,32 +22,43 @@ MAX_NODE_TERMS: Final = 100
 def required_affinity(
     decision: Decision, topology: Topology, own: NodeSelector | None, *, by_hostname: bool = False
 ) -> NodeSelector | None:
-    """Add what a strict rule requires to every term of a selector, so that it selects only nodes near the data.
+    """Add to every term of a selector that nodes are near the data, or away from it, where they have to be.
 
     A rule that can be met nowhere is carried too: the pod waits, as under a scheduler that asks the extender.
 
     Args:
-        decision: what to require; nothing unless its rule is strict and acts.
+        decision: what to require; nothing unless its rule acts.
         topology: the labels of nodes.
         own: the terms that are there; None selects every node, while a term without requirements selects none.
         by_hostname: name nodes by their hostname label. kube-scheduler finds them faster by their names, but Karpenter
             ignores pods with matchFields and simulates the first term's matchExpressions only.
     """
-    rule, counting = decision.rule, decision.counting
-    if rule is None or not rule.acts or not rule.strict or not counting:
+    rule = decision.rule
+    if rule is None or not rule.acts:
         return own
-    if not by_hostname and (product := _product(own, _named_nodes(counting, rule.topology_key))):
-        return NodeSelector(product)
-    expressions = _expressions(counting, rule.topology_key, topology)
-    return NodeSelector(tuple(_each(own, lambda term: [_with(term, expressions)]))) if expressions else own
+    near = [view for view in decision.required if not view.remote]
+    away = _outside([view for view in decision.required if view.remote], topology)
+    if not by_hostname and (product := _product(own, _named_nodes(near))):
+        return _narrowed(NodeSelector(product), away)
+    return _narrowed(own, _union(_inside(near, topology), away))
 
 
-def _named_nodes(counting: Sequence[VolumeView], topology_key: str) -> Sequence[str]:
-    """The nodes near all volumes, where they are what the rule asks for, and few; else none."""
-    if topology_key != HOSTNAME or any(view.location.precision is not Level.HOST for view in counting):
+def away_from_data(view: VolumeView, topology: Topology) -> Expression | None:
+    """The requirement that selects the nodes away from a volume's data; None where no label names the others."""
+    found = _place(view, topology)
+    return Expression(found.key, "NotIn", found.values) if found.values else None
+
+
+def _named_nodes(near: Sequence[VolumeView]) -> Sequence[str]:
+    """The nodes near all volumes, where they are what is asked for, and few; else none."""
+    if any(view.aim.topology_key != HOSTNAME or view.location.precision is not Level.HOST for view in near):
         return ()
-    nodes = intersection(view.placed for view in counting)
+    nodes = intersection(view.placed for view in near)
     return sorted(nodes) if len(nodes) <= MAX_NODE_TERMS else ()
+
+
+def _narrowed(own: NodeSelector | None, expressions: tuple[Expression, ...]) -> NodeSelector | None:
+    return NodeSelector(tuple(_each(own, lambda term: [_with(term, expressions)]))) if expressions else own
 
 
 def _product(own: NodeSelector | None, nodes: Sequence[str]) -> tuple[Term, ...]:
@@ -84,24 +95,34 @@ def _union(there: tuple[Expression, ...], wanted: tuple[Expression, ...]) -> tup
     return (*there, *(expression for expression in wanted if expression not in there))
 
 
-def _expressions(counting: Sequence[VolumeView], topology_key: str, topology: Topology) -> tuple[Expression, ...]:
+def _outside(away: Sequence[VolumeView], topology: Topology) -> tuple[Expression, ...]:
+    """What selects the nodes away from all volumes; those without the label, too, since they are near to nothing."""
+    found: tuple[Expression, ...] = ()
+    for view in away:
+        expression = away_from_data(view, topology)
+        found = _union(found, (expression,) if expression is not None else ())
+    return found
+
+
+def _inside(near: Sequence[VolumeView], topology: Topology) -> tuple[Expression, ...]:
     """What selects the nodes near all volumes, each volume by a requirement of its own."""
     found: tuple[Expression, ...] = ()
-    for view in counting:
+    for view in near:
         if view.placed:
-            expression = _expression(view, topology_key, topology)
+            expression = _place(view, topology)
             # An area that no label describes cannot be said here; the volume's own affinity still holds.
             found = _union(found, (expression,) if expression.values else ())
         else:
             # No node with the data has the label, so that none is near; a list of no values is not allowed.
-            found = _union(found, (Expression(topology_key, "Exists"), Expression(topology_key, "DoesNotExist")))
+            key = view.aim.topology_key
+            found = _union(found, (Expression(key, "Exists"), Expression(key, "DoesNotExist")))
     return found
 
 
-def _expression(view: VolumeView, topology_key: str, topology: Topology) -> Expression:
-    """One requirement that selects the nodes a volume may be used near to."""
-    key = topology_key
-    if is_area(view.location, topology_key, topology):
+def _place(view: VolumeView, topology: Topology) -> Expression:
+    """One requirement that selects the nodes near a volume's data."""
+    key = view.aim.topology_key
+    if is_area(view.location, key, topology):
         if (area := _area_label(view.location, topology)) is not None:
             return area
         key = HOSTNAME

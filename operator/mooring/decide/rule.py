@@ -45,6 +45,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     policy: Policy | None = None
     strict: bool = False
+    placement: Placement = Placement.LOCAL
     topology_key: str = HOSTNAME
     volumes: VolumeSelector = _ALL_VOLUMES
     update_mode: UpdateMode = UpdateMode.INITIAL
@@ -127,19 +128,22 @@ def selects(policy: Policy, subject: Subject, cluster: Cluster) -> bool:
     if not policy.spec.pod_selector.matches(subject.labels):
         return False
     chosen = policy.spec.volume_selector
-    return any(
-        selects_claim(chosen, cluster.claim(f"{subject.namespace}/{claim}"), cluster) for claim in subject.claims
-    )
+    return any(selects_claim(chosen, claim_of(subject, claim, cluster), cluster) for claim in subject.claims)
+
+
+def claim_of(subject: Subject, name: str, cluster: Cluster) -> PersistentVolumeClaim | None:
+    """A claim of a pod: as it is, or as it will be where it is made with the pod; None if nobody knows of it."""
+    return cluster.claim(f"{subject.namespace}/{name}") or subject.planned_claim(name)
 
 
 def selects_claim(chosen: VolumeSelector, claim: PersistentVolumeClaim | None, cluster: Cluster) -> bool:
     """Whether a volume selector chooses a claim; the driver is the volume's, or the storage class's before that."""
     if claim is None:
         return chosen == _ALL_VOLUMES
-    class_name = claim.spec.storage_class_name
     volume = cluster.volume(claim.spec.volume_name)
-    storage_class = cluster.storage_class(class_name or "")
+    storage_class = cluster.class_of(claim)
     driver = volume.driver if volume else storage_class.provisioner if storage_class else None
+    class_name = storage_class.name if storage_class else claim.spec.storage_class_name
     return chosen.matches(class_name, driver, claim.labels)
 
 
@@ -221,6 +225,7 @@ def _from_policy(best: Policy, candidates: tuple[Policy, ...], problems: tuple[s
         why=_why(best, candidates[1:]),
         policy=best,
         strict=spec.when_unsatisfiable is WhenUnsatisfiable.DO_NOT_SCHEDULE,
+        placement=spec.placement,
         topology_key=spec.topology_key,
         volumes=spec.volume_selector,
         update_mode=spec.update_mode,

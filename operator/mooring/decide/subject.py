@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from mooring.cluster.records import Pod, PodSpec, Workload
+from mooring.cluster.records import Metadata, PersistentVolumeClaim, Pod, PodSpec, Workload
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 
@@ -32,6 +32,18 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     def scheduler_name(self) -> str:
         """The scheduler that places the pod."""
         return self.spec.scheduler_name or DEFAULT_SCHEDULER
+
+    def planned_claim(self, name: str) -> PersistentVolumeClaim | None:
+        """The claim that a generic ephemeral volume will have once the pod is there; None for any other claim."""
+        for volume in self.spec.volumes:
+            if volume.ephemeral is not None and name == f"{self.name}-{volume.name}":
+                template = volume.ephemeral.volume_claim_template
+                meta = template.metadata
+                planned = Metadata(
+                    name=name, namespace=self.namespace, labels=meta.labels, annotations=meta.annotations
+                )
+                return PersistentVolumeClaim(metadata=planned, spec=template.spec)
+        return None
 
 
 def subject_of_pod(pod: Pod) -> Subject:

@@ -15,23 +15,43 @@ TIER_SCORES: Final[dict[Level, int]] = {Level.HOST: 100, Level.RACK: 50, Level.Z
 Group = tuple[float, AbstractSet[str]]
 
 
+class VolumeScores(msgspec.Struct, frozen=True):
+    """What one volume makes of each node, from 0 to 100.
+
+    Attributes:
+        groups: scores and the nodes that have them, nearest first; the first group that holds a node decides, so that
+            the sets of whole zones and regions are used as the index keeps them.
+        rest: the score of all other nodes.
+    """
+
+    groups: tuple[Group, ...] = ()
+    rest: float = 0.0
+
+    def of(self, node: str) -> float:
+        """The score of a node."""
+        return next((score for score, nodes in self.groups if node in nodes), self.rest)
+
+
 class Scores(msgspec.Struct, frozen=True):
     """A score from 0 to 100 for every node, as groups of nodes rather than as a list as long as the cluster.
 
     Attributes:
-        volumes: for each volume its groups, nearest first; the first that holds a node decides, so that the sets of
-            whole zones and regions are used as the index keeps them. A node's score is the mean over the volumes.
+        volumes: what each volume makes of the nodes; a node's score is the mean over them.
     """
 
-    volumes: tuple[tuple[Group, ...], ...] = ()
+    volumes: tuple[VolumeScores, ...] = ()
 
     def of(self, node: str) -> float:
-        """The score of a node; one that is in no group has 0."""
-        found = [next((score for score, nodes in groups if node in nodes), 0.0) for groups in self.volumes]
-        return sum(found) / len(found) if found else 0.0
+        """The score of a node; 0 where no volume says anything."""
+        return sum(each.of(node) for each in self.volumes) / len(self.volumes) if self.volumes else 0.0
 
 
 NO_SCORES: Final = Scores()
+
+
+def away_from(nodes: AbstractSet[str]) -> VolumeScores:
+    """Nothing for some nodes, everything for all others."""
+    return VolumeScores(((0.0, nodes),), rest=TIER_SCORES[Level.HOST])
 
 
 def tier_groups(

@@ -8,13 +8,19 @@ import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
+from mooring.cluster.records import PersistentVolumeClaim
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.rule import Rule, selects_claim
+from mooring.decide.aim import NO_AIM, Aim, aim_of, why_ignored
+from mooring.decide.rule import Rule, claim_of, selects_claim
 from mooring.decide.subject import Subject
+from mooring.decide.wishes import NO_WISHES, Wishes, read_wishes
 from mooring.locate.location import UNKNOWN_LOCATION, Location
 from mooring.locate.locator import Locator
 
 REFUSING_STATES: Final = frozenset({NodeStorageState.DEGRADED, NodeStorageState.OFFLINE})
+
+_MISSING: Final = "the claim does not exist"
+_RESTORING: Final = "a restore of it is in progress"
 
 
 class VolumeState(StrEnum):
@@ -28,6 +34,9 @@ class VolumeState(StrEnum):
     LOCATED = "Located"
 
 
+_PLACED: Final = frozenset({VolumeState.LOCATED, VolumeState.COARSE, VolumeState.OFFLINE})
+
+
 class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
     """One claim of the pod, seen through its rule.
 
@@ -35,10 +44,13 @@ class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
         claim: the claim's name.
         volume: the PersistentVolume's name, empty while unbound.
         location: where the data lies.
+        aim: what is asked of nodes because of it.
+        wishes: what the storage itself says of that.
         usable: the nodes of the location whose storage is online; replicas elsewhere cannot be read.
-        near: the nodes within the rule's topologyKey of a usable replica; where the location is coarser than that, the
+        near: the nodes within the aim's topologyKey of a usable replica; where the location is coarser than that, the
             nodes of the area.
         placed: as `near`, but of every replica, usable or not: affinity does not carry states, which come and go.
+        awaited: why a pod has to wait for the claim before it can be placed; empty where it need not.
         detail: what a person should know beyond `state`.
     """
 
@@ -47,20 +59,45 @@ class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
     volume: str = ""
     driver: str = ""
     location: Location = UNKNOWN_LOCATION
+    aim: Aim = NO_AIM
+    wishes: Wishes = NO_WISHES
     usable: AbstractSet[str] = frozenset()
     near: AbstractSet[str] = frozenset()
     placed: AbstractSet[str] = frozenset()
+    awaited: str = ""
     detail: str = ""
 
     @property
     def counts(self) -> bool:
         """Whether the volume constrains or draws the pod: an unknown place does neither."""
-        return self.state in {VolumeState.LOCATED, VolumeState.COARSE, VolumeState.OFFLINE}
+        return self.state in _PLACED
+
+    @property
+    def remote(self) -> bool:
+        """Whether the pod should run away from the data instead of near it."""
+        return self.aim.remote
+
+    @property
+    def is_required(self) -> bool:
+        """Whether nodes are refused because of where the data lies."""
+        return self.aim.strict and self.counts
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether nodes are preferred because of where the data lies."""
+        return self.aim.scored and self.counts
+
+    @property
+    def draws(self) -> bool:
+        """Whether the data draws the pod to nodes that kube-scheduler would not find by itself."""
+        if self.state is not VolumeState.LOCATED or self.remote or not self.is_scored:
+            return False
+        return not self.location.confined or self.usable != self.location.nodes
 
 
 def view_volumes(subject: Subject, rule: Rule, cluster: Cluster, locator: Locator) -> tuple[VolumeView, ...]:
     """Look at every claim of a pod, in the order of its volumes."""
-    return tuple(_view(claim, subject.namespace, rule, cluster, locator) for claim in dict.fromkeys(subject.claims))
+    return tuple(_view(claim, subject, rule, cluster, locator) for claim in dict.fromkeys(subject.claims))
 
 
 def is_area(location: Location, topology_key: str, topology: Topology) -> bool:
@@ -72,18 +109,21 @@ def is_area(location: Location, topology_key: str, topology: Topology) -> bool:
     return location.precision is not None and location.precision > (Level.HOST if wanted is None else wanted)
 
 
-def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Locator) -> VolumeView:
-    claim = cluster.claim(f"{namespace}/{name}")
+def _view(name: str, subject: Subject, rule: Rule, cluster: Cluster, locator: Locator) -> VolumeView:
+    claim = claim_of(subject, name, cluster)
     if not selects_claim(rule.volumes, claim, cluster):
         return VolumeView(claim=name, state=VolumeState.NOT_SELECTED)
     if claim is None:
-        return VolumeView(claim=name, state=VolumeState.UNBOUND, detail="the claim does not exist")
-    if not claim.spec.volume_name or claim.status.phase != "Bound":
-        return VolumeView(claim=name, state=VolumeState.UNBOUND, detail="the claim is not bound")
-    volume = cluster.volume(claim.spec.volume_name)
+        return VolumeView(claim=name, state=VolumeState.UNBOUND, awaited=_MISSING, detail=_MISSING)
+    volume = cluster.volume(claim.spec.volume_name) if _is_bound(claim) else None
+    wishes = read_wishes(claim, volume, cluster.class_of(claim))
+    location = locator.locate(volume) if volume is not None else UNKNOWN_LOCATION
+    aim = aim_of(rule, wishes, location)
+    awaited = _RESTORING if wishes.restoring else ""
+    if ignored := why_ignored(aim, wishes, location):
+        return VolumeView(claim=name, state=VolumeState.NOT_SELECTED, wishes=wishes, awaited=awaited, detail=ignored)
     if volume is None:
-        return VolumeView(claim=name, state=VolumeState.UNKNOWN, detail="the volume does not exist")
-    location = locator.locate(volume)
+        return _without_volume(claim, aim, wishes, cluster)
     if location.precision is None:
         return VolumeView(
             claim=name,
@@ -91,11 +131,14 @@ def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Loca
             volume=volume.name,
             driver=volume.driver,
             location=location,
+            aim=aim,
+            wishes=wishes,
+            awaited=awaited,
             detail=location.problem,
         )
     usable = _usable(location.nodes, volume.driver, cluster)
     topology = cluster.topology
-    coarse = is_area(location, rule.topology_key, topology)
+    coarse = is_area(location, aim.topology_key, topology)
     state = VolumeState.COARSE if coarse else VolumeState.LOCATED
     return VolumeView(
         claim=name,
@@ -103,10 +146,36 @@ def _view(name: str, namespace: str, rule: Rule, cluster: Cluster, locator: Loca
         volume=volume.name,
         driver=volume.driver,
         location=location,
+        aim=aim,
+        wishes=wishes,
         usable=usable,
-        near=_near(location, usable, rule.topology_key, cluster, coarse=coarse),
-        placed=location.nodes if coarse else topology.sharing(location.nodes, rule.topology_key),
+        near=_near(location, usable, aim.topology_key, cluster, coarse=coarse),
+        placed=location.nodes if coarse else topology.sharing(location.nodes, aim.topology_key),
+        awaited=awaited,
         detail=location.problem if usable else "no replica is on a node whose storage is online",
+    )
+
+
+def _is_bound(claim: PersistentVolumeClaim) -> bool:
+    return bool(claim.spec.volume_name) and claim.status.phase == "Bound"
+
+
+def _without_volume(claim: PersistentVolumeClaim, aim: Aim, wishes: Wishes, cluster: Cluster) -> VolumeView:
+    """What there is to say of a claim before its volume is known, and whether a pod has to wait until it is."""
+    if _is_bound(claim):
+        state, detail, awaited = VolumeState.UNKNOWN, "the volume does not exist", "its volume is not known yet"
+    else:
+        storage_class = cluster.class_of(claim)
+        waits_for_pod = storage_class is not None and storage_class.waits_for_pod
+        state, detail = VolumeState.UNBOUND, _MISSING if cluster.claim(claim.key) is None else "the claim is not bound"
+        awaited = "" if waits_for_pod or claim.status.phase == "Lost" else detail
+    return VolumeView(
+        claim=claim.name,
+        state=state,
+        aim=aim,
+        wishes=wishes,
+        awaited=_RESTORING if wishes.restoring else awaited,
+        detail=detail,
     )
 
 

@@ -1,7 +1,9 @@
-"""Why a pod waits, where a rule of ours keeps it waiting: which nodes have its data, and what keeps it off each."""
+"""Why a pod waits, where a rule of ours keeps it waiting: for its claims, or for a node with its data."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from mooring.api.annotations import GATE
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
 from mooring.decide.decision import Decision
@@ -11,27 +13,40 @@ from mooring.decide.fit import hindrance
 _NODES: Final = 5
 
 
+def why_held(pod: Pod, decision: Decision) -> str:
+    """Why a pod stays behind our gate; empty for a pod that is not, or that waits for somebody else."""
+    awaited = [f"{view.claim}: {view.awaited}" for view in decision.awaited] if GATE in pod.gates else []
+    return f"the pod is placed once its claims are there: {'; '.join(awaited)}" if awaited else ""
+
+
 def why_waiting(pod: Pod, decision: Decision, cluster: Cluster) -> str:
-    """Why an unscheduled pod that must run near its data does not; empty for a pod that no rule of ours holds.
+    """Why a pod that a scheduler gave up does not run; empty for one that no rule of ours keeps waiting.
 
     Asked once kube-scheduler has tried: before that nothing is known to be in the way.
     """
     rule = decision.rule
-    if not pod.was_given_up or rule is None or not rule.strict or not rule.acts:
+    if not pod.was_given_up or rule is None or not rule.acts:
         return ""
+    restoring = [view.claim for view in decision.volumes if view.wishes.restoring]
+    if restoring:
+        return f"a restore of {', '.join(restoring)} is in progress"
     if decision.obstacle is not None:
         return f"{rule.name} keeps the pod near its data, but {decision.obstacle_detail}"
-    if not decision.counting:
-        return ""
-    nodes = sorted(decision.near)
-    said = [f"{node} {_hindrance(pod, node, cluster)}" for node in nodes[:_NODES]]
+    near = ", ".join(view.claim for view in decision.required if not view.remote)
+    away = ", ".join(view.claim for view in decision.required if view.remote)
+    said = [f"away from the data of {away}"] if away else []
+    if near:
+        said.append(f"near the data of {near}: {_hindrances(pod, sorted(decision.near), cluster)}")
+    return f"{rule.name} keeps the pod {', and '.join(said)}" if said else ""
+
+
+def _hindrances(pod: Pod, nodes: Sequence[str], cluster: Cluster) -> str:
     more = [f"and {len(nodes) - _NODES} more nodes"] if len(nodes) > _NODES else []
-    claims = ", ".join(view.claim for view in decision.counting)
-    return f"{rule.name} keeps the pod near the data of {claims}: {'; '.join([*said, *more])}"
+    return "; ".join([*(f"{node} {_hindrance(pod, node, cluster)}" for node in nodes[:_NODES]), *more])
 
 
 def _hindrance(pod: Pod, name: str, cluster: Cluster) -> str:
     node = cluster.nodes.get(name)
     if node is None:
         return "is not there"
-    return hindrance(pod.spec, node, cluster) or "has room; kube-scheduler says what else is in the way"
+    return hindrance(pod.spec, node, cluster, pod=pod.key) or "has room; kube-scheduler says what else is in the way"

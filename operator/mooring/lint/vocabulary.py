@@ -15,47 +15,53 @@ class Word(NamedTuple):
     """A key that Mooring reads.
 
     Attributes:
-        field: `annotations` or `labels`.
-        kinds: the kinds of object on which it counts; a pod's words also count in a workload's template.
+        places: the kinds of object on which it counts, and in which of their fields, such as `annotations`; a pod's
+            words also count in a workload's template.
         problem: says what is wrong with a value, or returns None.
     """
 
-    field: str
-    kinds: tuple[str, ...]
+    places: Mapping[str, tuple[str, ...]]
     problem: Callable[[str], str | None]
 
 
-def _booleans(annotation: BooleanAnnotation, field: str, *kinds: str) -> dict[str, Word]:
+_ANNOTATION: Final = ("annotations",)
+_OF_POD: Final = {"Pod": _ANNOTATION}
+_OF_CLAIM: Final = {"PersistentVolumeClaim": _ANNOTATION}
+#: A driver may put a volume's labels among its attributes.
+_OF_VOLUME: Final = {**_OF_CLAIM, "PersistentVolume": ("annotations", "labels", "volumeAttributes")}
+_OF_CLASS: Final = {**_OF_VOLUME, "StorageClass": ("parameters",)}
+
+
+def _booleans(annotation: BooleanAnnotation, places: Mapping[str, tuple[str, ...]]) -> dict[str, Word]:
     def problem(key: str, text: str) -> str | None:
         problems = annotation.read({key: text}).problems
         return problems[0].removeprefix(f"{key}: ") if problems else None
 
-    return {key: Word(field, kinds, partial(problem, key)) for key in annotation.spellings}
+    return {key: Word(places, partial(problem, key)) for key in annotation.spellings}
 
 
 WORDS: Final[Mapping[str, Word]] = {
-    **_booleans(words.PREFER_LOCAL_NODE_ONLY, "annotations", "Pod"),
-    **_booleans(words.DISABLE_HYPERCONVERGENCE, "annotations", "Pod"),
-    **_booleans(words.DISABLE_ADMISSION, "annotations", "Pod"),
-    **_booleans(words.IGNORE, "labels", "Pod", "Namespace"),
+    **_booleans(words.PREFER_LOCAL_NODE_ONLY, _OF_POD),
+    **_booleans(words.DISABLE_HYPERCONVERGENCE, _OF_POD),
+    **_booleans(words.DISABLE_ADMISSION, _OF_POD),
+    **_booleans(words.PREFER_REMOTE_NODE, _OF_CLASS),
+    **_booleans(words.PREFER_REMOTE_NODE_ONLY, _OF_CLASS),
+    **_booleans(words.SKIP_SCHEDULER_SCORING, _OF_VOLUME),
+    **_booleans(words.RESTORE_IN_PROGRESS, _OF_CLAIM),
+    **_booleans(words.UNSCHEDULABLE, {"Node": _ANNOTATION}),
+    **_booleans(words.IGNORE, {"Pod": ("labels",), "Namespace": ("labels",)}),
     words.REPLICA_NODES: Word(
-        "annotations",
-        ("PersistentVolume",),
+        {"PersistentVolume": _ANNOTATION},
         lambda text: None if words.parse_replica_nodes(text) else "names no node",
     ),
-    words.AFFINITY_HASH: Word("annotations", ("Pod",), lambda _: None),
-    words.PROBED: Word("annotations", ("Pod",), lambda _: None),
-    words.PROBE_LABEL: Word("labels", ("Pod",), lambda _: None),
+    words.AFFINITY_HASH: Word(_OF_POD, lambda _: None),
+    words.GATED_BY: Word(_OF_POD, lambda _: None),
+    words.PROBED: Word(_OF_POD, lambda _: None),
+    words.PROBE_LABEL: Word({"Pod": ("labels",)}, lambda _: None),
 }
 """The words of `mooring.api.annotations`, by key."""
 
-_STORAGE_STATE: Final = Word("annotations", ("Node",), lambda text: words.parse_storage_state(text).problem)
-
-STORKS_PLACEMENT: Final = frozenset(
-    f"{STORK_PREFIX}{name}"
-    for name in ("preferRemoteNode", "preferRemoteNodeOnly", "restore-in-progress", "skipSchedulerScoring")
-)
-"""Words about placement that STORK knows and Mooring does not implement."""
+_STORAGE_STATE: Final = Word({"Node": _ANNOTATION}, lambda text: words.parse_storage_state(text).problem)
 
 STORKS_OTHER: Final = frozenset(
     f"{STORK_PREFIX}{name}"
@@ -84,10 +90,10 @@ STORKS_OTHER: Final = frozenset(
 
 
 def check_words(manifest: Manifest) -> Iterator[Finding]:
-    """What is wrong with the words on an object, in the templates it holds, and in a StorageClass' parameters."""
+    """What is wrong with the words on an object, in the templates it holds, and in what is said of its storage."""
     for kind, path in _places(manifest):
         for key, text in manifest.mapping_at(*path).items():
-            if key.startswith((PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX)):
+            if key.startswith((PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX)) or key in WORDS:
                 yield from _check_word(manifest, kind, (*path, key), text)
 
 
@@ -99,14 +105,24 @@ def _places(manifest: Manifest) -> Iterator[tuple[str, FieldPath]]:
         objects.append(("Pod", template))
     if kind == "CronJob":
         objects.append(("Job", ("spec", "jobTemplate")))
-    claims = manifest.at("spec", "volumeClaimTemplates")
-    positions = range(len(claims) if isinstance(claims, list) else 0)
-    objects += [("PersistentVolumeClaim", ("spec", "volumeClaimTemplates", position)) for position in positions]
+    pod = ("spec",) if kind == "Pod" else (*template, "spec") if template else None
+    if pod:
+        volumes = [(*path, "ephemeral", "volumeClaimTemplate") for path in _items(manifest, (*pod, "volumes"))]
+        objects += [("PersistentVolumeClaim", path) for path in volumes]
+    objects += [("PersistentVolumeClaim", path) for path in _items(manifest, ("spec", "volumeClaimTemplates"))]
     for what, path in objects:
         yield what, (*path, "metadata", "annotations")
         yield what, (*path, "metadata", "labels")
     if kind == "StorageClass":
         yield kind, ("parameters",)
+    if kind == "PersistentVolume":
+        yield kind, ("spec", "csi", "volumeAttributes")
+
+
+def _items(manifest: Manifest, path: FieldPath) -> list[FieldPath]:
+    """The paths of a list's items; none where there is no list."""
+    items = manifest.at(*path)
+    return [(*path, position) for position in range(len(items))] if isinstance(items, list) else []
 
 
 def _check_word(manifest: Manifest, kind: str, path: FieldPath, text: Any) -> Iterator[Finding]:
@@ -114,33 +130,32 @@ def _check_word(manifest: Manifest, kind: str, path: FieldPath, text: Any) -> It
     word = _STORAGE_STATE if str(key).startswith(STORAGE_STATE_PREFIX) else WORDS.get(str(key))
     if word is None:
         yield from _check_unknown(manifest, path)
-    elif field != word.field:
-        yield manifest.finding(path, f"counts among {word.field}, not among {field}")
-    elif kind not in word.kinds:
-        yield from _check_misplaced(manifest, kind, path, word)
+        return
+    # What is said of a workload is meant for its pods.
+    fields = word.places.get(kind) or (word.places.get("Pod") if kind in TEMPLATES else None)
+    if fields is None:
+        yield manifest.finding(path, f"means nothing on a {kind}: it counts on a {one_of(word.places)}")
+    elif field not in fields:
+        yield manifest.finding(path, f"counts among {one_of(fields)}, not among {field}")
+    elif kind not in word.places:
+        yield from _check_misplaced(manifest, kind, path)
     elif isinstance(text, str) and (problem := word.problem(text)):
         yield manifest.finding(path, problem)
 
 
 def _check_unknown(manifest: Manifest, path: FieldPath) -> Iterator[Finding]:
     key = str(path[-1])
-    if key in STORKS_PLACEMENT:
-        yield manifest.finding(path, "is a word of STORK's that Mooring does not implement", Severity.WARNING)
-    elif key not in STORKS_OTHER:
+    if key not in STORKS_OTHER:
         # STORK may know words that are not listed here; Mooring knows its own.
         severity = Severity.WARNING if key.startswith(STORK_PREFIX) else Severity.ERROR
         prefix, _, name = key.rpartition("/")
-        words_of_prefix = (word.rpartition("/") for word in (*WORDS, *STORKS_PLACEMENT, *STORKS_OTHER))
+        words_of_prefix = (word.rpartition("/") for word in (*WORDS, *STORKS_OTHER))
         close = did_you_mean(name, (other for group, _, other in words_of_prefix if group == prefix))
         yield manifest.finding(path, f"means nothing to Mooring{close}", severity)
 
 
-def _check_misplaced(manifest: Manifest, kind: str, path: FieldPath, word: Word) -> Iterator[Finding]:
-    template = TEMPLATES.get(kind) if "Pod" in word.kinds else None
-    if not template:
-        yield manifest.finding(path, f"means nothing on a {kind}: it counts on a {one_of(word.kinds)}")
-        return
-    place = (*path[: path.index("metadata")], *template, "metadata", word.field)
+def _check_misplaced(manifest: Manifest, kind: str, path: FieldPath) -> Iterator[Finding]:
+    place = (*path[: path.index("metadata")], *TEMPLATES[kind], "metadata", path[-2])
     # Tools that add labels to everything put them into the template too.
     if path[-1] not in manifest.mapping_at(*place):
         yield manifest.finding(path, f"means nothing on a {kind} itself: put it into {field_name(place)}")

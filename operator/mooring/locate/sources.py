@@ -26,9 +26,16 @@ def _from_annotation(volume: PersistentVolume, cluster: Cluster) -> Location | N
     if not named:
         return Location(source=source, problem=f"the annotation names no node: {text!r}")
     existing = named & cluster.topology.nodes
-    usable = existing & _usable_from(volume, cluster) if _terms(volume) else existing
+    reachable = _usable_from(volume, cluster) if _terms(volume) else cluster.topology.nodes
+    usable = existing & reachable
     if usable:
-        return Location(nodes=usable, precision=Level.HOST, source=source, problem=_missing(named - existing))
+        return Location(
+            nodes=usable,
+            precision=Level.HOST,
+            confined=bool(_terms(volume)) and reachable <= named,
+            source=source,
+            problem=_missing(named - existing),
+        )
     if existing:
         return Location(source=source, problem="the volume's own node affinity excludes every replica node")
     return Location(source=source, problem=_missing(named))
@@ -59,7 +66,7 @@ def _from_node_affinity(volume: PersistentVolume, cluster: Cluster) -> Location:
     known = [precision for precision in precisions if precision is not None]
     if len(known) < len(precisions):
         return Location(source=source, problem="the nodeAffinity's labels name no place")
-    return Location(nodes=nodes, precision=max(known), source=source)
+    return Location(nodes=nodes, precision=max(known), confined=True, source=source)
 
 
 def _terms(volume: PersistentVolume) -> tuple[Term, ...]:

@@ -17,10 +17,13 @@ from mooring.reconcile.mover import Mover, Probe
 from mooring.reconcile.pods import PodReconciler
 from mooring.reconcile.policies import PolicyReconciler
 from mooring.reconcile.queue import WorkQueue
+from mooring.reconcile.waiters import Waiters
 from mooring.reconcile.workloads import WorkloadReconciler
 from mooring.reconcile.writer import Writer
 
 _WORKERS: Final = 8
+#: A new pod changes several times until it runs; what is said of it is said once in this time, in seconds.
+POD_DELAY: Final = 0.5
 #: Changes of one policy's counts within this time become one write of its status, in seconds.
 POLICY_DELAY: Final = 1.0
 #: Changes of nodes, policies and namespaces within this time become one look at everything they concern, in seconds.
@@ -46,12 +49,15 @@ class Controller:
         probe: Probe,
         *,
         by_hostname: bool = False,
+        nominates: bool = True,
     ) -> None:
+        """Take what the reconcilers need; `nominates` is whether soft rules are kept by nominations."""
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._queue: Final = WorkQueue()
-        pods = PodReconciler(cluster, locator, writer, ledger)
-        mover = Mover(cluster, writer, probe)
+        self._waiters: Final = Waiters()
+        pods = PodReconciler(cluster, locator, writer, ledger, self._waiters, nominates=nominates)
+        mover = Mover(cluster, writer, probe, nominates=nominates)
         workloads = WorkloadReconciler(cluster, locator, writer, ledger, mover, by_hostname=by_hostname)
         policies = PolicyReconciler(cluster, writer, ledger)
         self._turns: Final[dict[str, _Turn]] = {
@@ -118,16 +124,32 @@ class Controller:
                 self._queue.add_after(_sweep_of(change.key), SWEEP_DELAY)
         elif change.kind in _POLICY_KINDS:
             self._policy_spec_changed(change, namespace=side.namespace)
-        elif self._cluster.topology_version != self._topology_version:
+        else:
+            self._node_changed(change)
+
+    def _node_changed(self, change: Change) -> None:
+        """A node, its drivers or a storage class changed."""
+        if change.kind == "Node":
+            self._room_changed(change.key)
+        if change.kind == "StorageClass":
+            self._queue.add_after(_sweep_of(None), SWEEP_DELAY)
+        if self._cluster.topology_version != self._topology_version:
             self._topology_version = self._cluster.topology_version
             self._queue.add_after(_sweep_of(None), SWEEP_DELAY)
             self._all_policies_changed()
 
     def _pod_changed(self, change: Change) -> None:
+        if change.old is not None and (change.new is None or change.new.finished):
+            self._room_changed(change.old.spec.node_name)
         sides: list[Pod] = [side for side in (change.old, change.new) if side is not None]
         if any(pod.claims for pod in sides):
-            self._queue.add(Key("Pod", change.key))
+            self._queue.add_after(Key("Pod", change.key), POD_DELAY)
             self._owners_changed(sides)
+
+    def _room_changed(self, node: str) -> None:
+        """Look again at the pods that wait for room on a node."""
+        for pod in self._waiters.at(node):
+            self._queue.add(Key("Pod", pod))
 
     def _claims_changed(self, claims: Iterable[str]) -> None:
         for claim in claims:

@@ -1,7 +1,7 @@
 """Moving one pod at a time where a rollout cannot: its replacement gets its place when it is created. Pure.
 
-An eviction gains something only where admission then says where the replacement belongs, so only strict rules are
-moved like this, and only where a near node has room for it. One that did not help is not tried again until something
+An eviction gains something only where the replacement is then led to the data, by its affinity (strict) or by a
+nomination (soft), and only where a near node has room for it. One that did not help is not tried again until something
 changes (VPA evicts for ever where its webhook does not do what its updater expects: autoscaler #2633, #6884, #9362).
 """
 
@@ -12,6 +12,7 @@ from mooring.api.conditions import PlacementAppliedReason as Reason
 from mooring.api.policy import UpdateMode
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Key, Workload
+from mooring.decide.gate import is_nominated
 from mooring.reconcile.rollout import rollout_of
 from mooring.reconcile.templates import Plan, PodStanding, has_room_near
 
@@ -65,11 +66,17 @@ class Choice(NamedTuple):
 
 
 def choose(
-    workload: Workload, planned: Plan, pods: Sequence[PodStanding], cluster: Cluster, attempts: Attempts
+    workload: Workload,
+    planned: Plan,
+    pods: Sequence[PodStanding],
+    cluster: Cluster,
+    attempts: Attempts,
+    *,
+    nominates: bool,
 ) -> Choice:
-    """Choose the pod of a workload that is to be evicted next."""
+    """Choose the pod of a workload that is to be evicted next; `nominates` is whether soft rules lead pods anywhere."""
     away = [pod for pod in pods if pod.is_away]
-    wanted = [pod for pod in away if _may_be_moved(pod)]
+    wanted = [pod for pod in away if _may_be_moved(pod, nominates=nominates)]
     if workload.kind not in _EVICTABLE or planned.reason not in _WITHOUT_ROLLOUT or not wanted:
         return Choice(None)
     rollout = rollout_of(workload)
@@ -89,9 +96,11 @@ def choose(
     return Choice(None, why_none="no node near the data has room for the pod")
 
 
-def _may_be_moved(pod: PodStanding) -> bool:
+def _may_be_moved(pod: PodStanding, *, nominates: bool) -> bool:
     decision, rule = pod.decision, pod.decision.rule
-    if rule is None or not rule.strict or rule.update_mode is not UpdateMode.RECONCILE:
+    if rule is None or rule.update_mode is not UpdateMode.RECONCILE:
+        return False
+    if not rule.strict and not (nominates and is_nominated(decision)):
         return False
     return decision.obstacle is None and pod.pod.metadata.deletion_timestamp is None
 

@@ -31,11 +31,12 @@ class Mover:
         brakes: shared by moves of both kinds.
     """
 
-    def __init__(self, cluster: Cluster, writer: Writer, probe: Probe) -> None:
+    def __init__(self, cluster: Cluster, writer: Writer, probe: Probe, *, nominates: bool) -> None:
         self.brakes: Final = Brakes(cluster)
         self._cluster: Final = cluster
         self._writer: Final = writer
         self._probe: Final = probe
+        self._nominates: Final = nominates
         self._attempts: Final = Attempts()
 
     def forget(self, workload: Key) -> None:
@@ -48,7 +49,7 @@ class Mover:
         Raises:
             ApiError: the API server refused, and not because of a PodDisruptionBudget.
         """
-        choice = choose(workload, planned, pods, self._cluster, self._attempts)
+        choice = choose(workload, planned, pods, self._cluster, self._attempts, nominates=self._nominates)
         if choice.pod is None or choice.attempt is None:
             return _noted(planned, choice.why_none) if choice.why_none else planned
         pod, rule = choice.pod.pod, choice.pod.decision.rule

@@ -1,37 +1,65 @@
-"""Reconciling a pod: its `VolumeLocal` condition, its events, and how it counts for policies."""
+"""Reconciling a pod: its `VolumeLocal` condition, its events, how it counts, and a nomination that came to nothing."""
 
 import time
-from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Final
 
 from mooring.api.conditions import ObjectCondition, VolumeLocalReason
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Key, Pod
-from mooring.decide.decision import decide
+from mooring.cluster.room import Amount
+from mooring.decide.decision import Decision, decide
+from mooring.decide.gate import is_nominated
 from mooring.decide.locality import Locality, measure
+from mooring.decide.nominate import best_node, drawn_to
 from mooring.decide.subject import subject_of_pod
-from mooring.decide.waiting import why_waiting
+from mooring.decide.waiting import why_held, why_waiting
 from mooring.locate.locator import Locator
 from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger, standing, standings
+from mooring.reconcile.nominator import Nominator
+from mooring.reconcile.waiters import Waiters
 from mooring.reconcile.writer import Event, Writer
 
 #: kube-apiserver forgets events after an hour (--event-ttl); a pod that still waits then needs a new one.
 _EVENT_SECONDS: Final = 3660.0
+#: Most pods are scheduled within a second: one that is merely new is not reported on, for each report is a write.
+_NEW_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one pod between two turns.
+
+    Attributes:
+        uid: of the pod that is remembered; another one of that name starts anew.
+        since: when it was first seen.
+        said: the events about it, and when they were recorded.
+        nominated: the node that was nominated last, and what others asked for on it then.
+    """
+
+    uid: str
+    since: float = field(default_factory=time.monotonic)
+    said: dict[Event, float] = field(default_factory=dict)
+    nominated: tuple[str, Amount] | None = None
 
 
 class PodReconciler:
     """Measures one pod at a time and says so on it."""
 
-    def __init__(self, cluster: Cluster, locator: Locator, writer: Writer, ledger: Ledger) -> None:
+    def __init__(
+        self, cluster: Cluster, locator: Locator, writer: Writer, ledger: Ledger, waiters: Waiters, *, nominates: bool
+    ) -> None:
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._writer: Final = writer
         self._ledger: Final = ledger
-        self._said: Final[defaultdict[str, dict[Event, float]]] = defaultdict(dict)
+        self._waiters: Final = waiters
+        self._nominator: Final = Nominator(cluster, writer) if nominates else None
+        self._memories: Final[dict[str, _Memory]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
-        """Bring a pod's condition up to date, and say what is in its way; returns when to say it again, if need be.
+        """Bring a pod's condition up to date, and say what is in its way; returns when to look again, if need be.
 
         Raises:
             ApiError: the API server refused a write.
@@ -39,7 +67,8 @@ class PodReconciler:
         pod = self._cluster.pods.get(key.name)
         if pod is None or pod.finished:
             self._ledger.record_pod(key.name, {}, None)
-            self._said.pop(key.name, None)
+            self._memories.pop(key.name, None)
+            self._waiters.wait(key.name, ())
             return None
         decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         locality = measure(decision, pod.spec.node_name) if decision.rule and decision.selected else None
@@ -47,14 +76,45 @@ class PodReconciler:
         self._ledger.record_pod(pod.key, verdict, standing(locality) if locality else None)
         if pod.metadata.deletion_timestamp is not None:
             return None
+        memory = self._memory_of(pod)
+        await self._nominate_again(pod, decision, memory)
+        for problem in decision.problems:
+            await self._say_once(pod, Event("AnnotationIgnored", problem, warning=True), memory)
+        new_for = memory.since + _NEW_SECONDS - time.monotonic()
+        if new_for > 0 and not pod.spec.node_name and not pod.was_given_up:
+            return new_for
         await self._write_condition(pod, locality)
-        for problem in decision.resolution.problems:
-            await self._say_once(pod, Event("AnnotationIgnored", problem, warning=True))
+        held = why_held(pod, decision)
+        if held:
+            await self._say_once(pod, Event("WaitingForVolume", held, warning=True), memory)
         reason = why_waiting(pod, decision, self._cluster)
-        if not reason:
-            return None
-        await self._say_once(pod, Event("WaitingForData", reason, warning=True))
-        return _EVENT_SECONDS
+        if reason:
+            await self._say_once(pod, Event("WaitingForData", reason, warning=True), memory)
+        return _EVENT_SECONDS if held or reason else None
+
+    def _memory_of(self, pod: Pod) -> _Memory:
+        memory = self._memories.get(pod.key)
+        if memory is None or memory.uid != pod.metadata.uid:
+            memory = self._memories[pod.key] = _Memory(uid=pod.metadata.uid)
+        return memory
+
+    async def _nominate_again(self, pod: Pod, decision: Decision, memory: _Memory) -> None:
+        """Nominate a node for a pod that a scheduler gave up, once there is room near its data; until then it waits.
+
+        The attempt that finds nothing clears a nomination. The same node is not nominated again before its usage
+        changes: it may not take the pod for a reason that only kube-scheduler knows.
+        """
+        gave_up = pod.was_given_up and not pod.status.nominated_node_name
+        if self._nominator is None or not gave_up or not is_nominated(decision):
+            self._waiters.wait(pod.key, ())
+            return
+        node = best_node(pod, decision, self._cluster)
+        attempt = (node, self._cluster.usage.of(node, besides=pod.key))
+        if not node or attempt == memory.nominated:
+            self._waiters.wait(pod.key, drawn_to(decision))
+            return
+        await self._nominator.nominate(pod, node)
+        memory.nominated = attempt
 
     async def _write_condition(self, pod: Pod, locality: Locality | None) -> None:
         wanted = [locality.condition] if locality else []
@@ -65,13 +125,13 @@ class PodReconciler:
         before = next((condition.status for condition in old if condition.type == ObjectCondition.VOLUME_LOCAL), None)
         if locality is None or before == locality.reason.status or locality.reason is VolumeLocalReason.NOT_SCHEDULED:
             return
-        if locality.reason.is_away or before is not None:
-            event = Event(str(locality.reason), locality.message, warning=locality.reason.is_away)
+        if locality.is_misplaced or before is not None:
+            event = Event(str(locality.reason), locality.message, warning=locality.is_misplaced)
             await self._writer.record_event("Pod", pod, event)
 
-    async def _say_once(self, pod: Pod, event: Event) -> None:
+    async def _say_once(self, pod: Pod, event: Event, memory: _Memory) -> None:
         """Record an event unless the API server still has it."""
-        said, now = self._said[pod.key], time.monotonic()
-        if now >= said.get(event, float("-inf")) + _EVENT_SECONDS:
-            said[event] = now
+        now = time.monotonic()
+        if now >= memory.said.get(event, float("-inf")) + _EVENT_SECONDS:
+            memory.said[event] = now
             await self._writer.record_event("Pod", pod, event, once=True)

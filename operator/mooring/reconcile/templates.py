@@ -66,8 +66,8 @@ class PodStanding:
 
     @property
     def is_away(self) -> bool:
-        """Whether it runs away from its data."""
-        return self.locality is not None and self.locality.reason.is_away
+        """Whether it runs away from data that it should be near."""
+        return self.locality is not None and self.locality.is_misplaced
 
 
 def own_affinity(workload: Workload) -> NodeAffinity | None:
@@ -134,7 +134,7 @@ def _is_per_pod(workload: Workload, decision: Decision) -> bool:
     A preference for the place of a single pod's data does no harm to a second one; a requirement would.
     """
     strict = decision.rule is not None and decision.rule.strict
-    return workload.claims_per_pod and (strict or rollout_of(workload).wanted != 1)
+    return workload.claims_per_pod and (strict or bool(decision.required) or rollout_of(workload).wanted != 1)
 
 
 def _restarts_nothing(rollout: Rollout, pods: Sequence[PodStanding]) -> bool:
@@ -195,6 +195,8 @@ def _why_nothing(workload: Workload, decision: Decision) -> tuple[Reason | None,
         return Reason.DISJOINT_VOLUMES, decision.obstacle_detail
     if decision.obstacle is Obstacle.OFFLINE:
         return Reason.REPLICAS_OFFLINE, decision.obstacle_detail
+    if not decision.selected:
+        return Reason.DEFERRED, "the rule counts none of the volumes"
     if not decision.counting:
         return Reason.DEFERRED, "it is not known yet where the data lies"
     if rule.origin is Origin.SCHEDULER:
@@ -230,7 +232,7 @@ def _write_when_allowed(
     if rule is None or rule.update_mode is not UpdateMode.RECONCILE:
         return Plan(reason=Reason.DEFERRED, message=_what_it_waits_for(may_block=may_block))
     if not any(pod.is_away for pod in pods):
-        return Plan(reason=Reason.DEFERRED, message="no pod runs away from its data; nothing is restarted")
+        return Plan(reason=Reason.DEFERRED, message="no pod is away from data it should be near; nothing is restarted")
     if not has_room_near(workload, decision, cluster):
         return Plan(reason=Reason.DEFERRED, message="no node near the data has room for the pod", retry=True)
     if may_block:

@@ -239,7 +239,7 @@ def _placement_condition(planned: Plan) -> Condition:
 def _attention(workload: Workload, planned: Plan, summary: Locality) -> WorkloadAttention | None:
     if planned.reason in _ATTENTION:
         reason, message = str(planned.reason), planned.message
-    elif summary.reason.is_away:
+    elif summary.is_misplaced:
         reason, message = str(summary.reason), summary.message
     else:
         return None

@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
-from mooring.api.annotations import AFFINITY_HASH
+from mooring.api.annotations import AFFINITY_HASH, GATE, GATED_BY
 from mooring.api.conditions import FIELD_MANAGER, Condition
 from mooring.api.policy import Policy
 from mooring.api.status import PolicyStatus
 from mooring.cluster import records
 from mooring.cluster.connection import ApiError, ApiServer, PatchType
-from mooring.cluster.records import NodeAffinity, Pod, Workload, to_json
+from mooring.cluster.records import NodeAffinity, NodeSelector, Pod, Workload, to_json
 from mooring.cluster.resources import RESOURCES
 from mooring.decide.affinity import fingerprint
 from mooring.reconcile.conditions import now as timestamp
@@ -150,6 +150,33 @@ class Writer:
             if error.status == _TOO_MANY:
                 raise EvictionRefusedError(str(error)) from error
             raise
+
+    async def nominate(self, pod: Pod, node: str) -> None:
+        """Make kube-scheduler try a node first for a pod, and keep room for it there until then.
+
+        Raises:
+            ApiError: the API server refused.
+        """
+        # Not applied: whoever clears the field must not have to fight for it.
+        body = {"metadata": {"uid": pod.metadata.uid}, "status": {"nominatedNodeName": node}}
+        query = {"fieldManager": FIELD_MANAGER}
+        path = f"{_path('Pod', pod.metadata)}/status"
+        await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.MERGE)
+
+    async def let_through(self, pod: Pod, required: NodeSelector | None) -> None:
+        """Take our gate off a pod, and only ours, in one write with the affinity that it was waiting for.
+
+        Raises:
+            ApiError: the API server refused.
+        """
+        # A merge patch of the list would take other people's gates away as well.
+        spec: dict[str, Any] = {"schedulingGates": [{"$patch": "delete", "name": GATE}]}
+        if required is not None:
+            spec["affinity"] = {"nodeAffinity": to_json(NodeAffinity(required=required))}
+        body = {"metadata": {"uid": pod.metadata.uid, "annotations": {GATED_BY: None}}, "spec": spec}
+        query = {"fieldManager": FIELD_MANAGER}
+        path = _path("Pod", pod.metadata)
+        await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.STRATEGIC)
 
     async def apply_pod_conditions(self, pod: Pod, conditions: Sequence[Condition]) -> None:
         """Own exactly these conditions of a pod.

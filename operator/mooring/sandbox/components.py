@@ -192,7 +192,6 @@ def scheduler_config(layout: Layout, name: str) -> dict[str, Any]:
     }
     return config | {
         "leaderElection": {"leaderElect": True, "resourceName": LEASE, "resourceNamespace": NAMESPACE},
-        "percentageOfNodesToScore": 100,
         "profiles": [{"schedulerName": profile} for profile in SCHEDULER_NAMES],
         "extenders": [extender],
     }

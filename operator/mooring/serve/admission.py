@@ -6,16 +6,26 @@ decide about is created as it is. Nothing here waits, unless a claim is not boun
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 import structlog
 
-from mooring.api.annotations import AFFINITY_HASH, DISABLE_ADMISSION, PROBE_LABEL, PROBED
+from mooring.api.annotations import (
+    AFFINITY_HASH,
+    DISABLE_ADMISSION,
+    GATE,
+    GATED_BY,
+    KUBE_SCHEDULERS,
+    PROBE_LABEL,
+    PROBED,
+)
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
 from mooring.decide.affinity import pod_affinity
 from mooring.decide.decision import Decision, decide
+from mooring.decide.gate import needs_gate
 from mooring.decide.scheduler import choose_scheduler
 from mooring.decide.subject import subject_of_pod
 from mooring.decide.volumes import VolumeState
@@ -23,12 +33,26 @@ from mooring.locate.locator import Locator
 from mooring.serve.arrivals import Arrivals, Lookup
 from mooring.serve.metrics import Metrics
 from mooring.serve.outcome import outcome_of
-from mooring.serve.patch import Operation, set_annotation, set_node_affinity, set_scheduler
+from mooring.serve.patch import Operation, add_gate, set_annotations, set_node_affinity, set_scheduler
 from mooring.serve.review import ReviewRequest, decode_review, encode_review
 
 _COMPLAINT_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
+
+
+class Gating(msgspec.Struct, frozen=True, kw_only=True):
+    """How pods are gated.
+
+    Attributes:
+        identity: the name of this replica, which lets through what it gated.
+        schedulers: those that honour gates and nominations.
+        is_manned: whether somebody is there to let pods through.
+    """
+
+    identity: str
+    schedulers: AbstractSet[str] = KUBE_SCHEDULERS
+    is_manned: Callable[[], bool] = lambda: True
 
 
 class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +79,7 @@ class Admission:
         scheduler_alive: Callable[[], bool] = lambda: True,
         set_scheduler_name: bool = True,
         by_hostname: bool = False,
+        gating: Gating | None = None,
     ) -> None:
         """Take what a review needs.
 
@@ -68,6 +93,7 @@ class Admission:
             scheduler_alive: whether Mooring's scheduler runs.
             set_scheduler_name: whether pods get Mooring's scheduler where no policy names one.
             by_hostname: whether affinity names nodes by their hostname label instead of their name.
+            gating: how pods are gated until they are nominated or placed; None for soft rules to add preferences.
         """
         self._cluster: Final = cluster
         self._locator: Final = locator
@@ -78,6 +104,7 @@ class Admission:
         self._scheduler_alive: Final = scheduler_alive
         self._set_scheduler_name: Final = set_scheduler_name
         self._by_hostname: Final = by_hostname
+        self._gating: Final = gating
         self._silent_until = 0.0
 
     async def review(self, body: bytes) -> bytes:
@@ -113,7 +140,7 @@ class Admission:
 
     async def _judge_pod(self, pod: Pod) -> _Verdict:
         if pod.metadata.namespace == self._namespace and pod.labels.get(PROBE_LABEL) == "true":
-            return _verdict("probe", patch=set_annotation(pod, PROBED, "true"))
+            return _verdict("probe", patch=set_annotations(pod, {PROBED: "true"}))
         disabled = DISABLE_ADMISSION.read(pod.annotations)
         if disabled.value:
             return _verdict("disabled", problems=disabled.problems)
@@ -121,13 +148,15 @@ class Admission:
             await self._arrivals.wait(pod)
         decision = self._decide(pod)
         scheduler = set_scheduler(pod, decision.subject.scheduler_name)
+        gated = self._gates(decision)
         return _verdict(
             outcome_of(decision),
-            patch=[*scheduler, *self._placed(pod, decision)],
-            problems=disabled.problems + decision.resolution.problems,
+            patch=[*scheduler, *self._placed(pod, decision, gated=gated)],
+            problems=disabled.problems + decision.problems,
             policy=decision.rule.name if decision.rule else "",
             schedulerName=decision.subject.scheduler_name if scheduler else "",
             unboundClaims=_unbound(decision),
+            gate=GATE if gated else "",
         )
 
     def _decide(self, pod: Pod) -> Decision:
@@ -135,13 +164,31 @@ class Admission:
         alive = self._scheduler_alive()
         return choose_scheduler(decision, self._cluster, self._locator, alive=alive, adopt=self._set_scheduler_name)
 
-    def _placed(self, pod: Pod, decision: Decision) -> list[Operation]:
+    def _gates(self, decision: Decision) -> bool:
+        """Whether a pod that cannot be placed yet is held back; not if nobody is there to let it through."""
+        gating = self._gating
+        if gating is None or decision.subject.scheduler_name not in gating.schedulers or not gating.is_manned():
+            return False
+        return needs_gate(decision)
+
+    def _placed(self, pod: Pod, decision: Decision, *, gated: bool) -> list[Operation]:
         if self._cluster.read_only:
             return []
-        mark = pod.annotations.get(AFFINITY_HASH)
-        current = pod.spec.node_affinity
-        wanted = pod_affinity(decision, self._cluster.topology, current, mark=mark, by_hostname=self._by_hostname)
-        return [*set_node_affinity(pod, wanted.affinity), *set_annotation(pod, AFFINITY_HASH, wanted.mark)]
+        wanted = pod_affinity(
+            decision,
+            self._cluster.topology,
+            pod.spec.node_affinity,
+            mark=pod.annotations.get(AFFINITY_HASH),
+            by_hostname=self._by_hostname,
+            prefer=any(view.remote or (view.draws and not gated) for view in decision.volumes),
+            later=gated and bool(decision.awaited),
+        )
+        annotations = {AFFINITY_HASH: wanted.mark}
+        gate = []
+        if gated and self._gating is not None:
+            gate = add_gate(pod, GATE)
+            annotations[GATED_BY] = self._gating.identity
+        return [*set_node_affinity(pod, wanted.affinity), *set_annotations(pod, annotations), *gate]
 
     def _complain(self) -> None:
         """Say once in a while that pods are not looked at: there may be thousands of them."""

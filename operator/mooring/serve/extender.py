@@ -12,8 +12,10 @@ import structlog
 from mooring.api.annotations import PREFER_LOCAL_NODE_ONLY
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Pod
-from mooring.decide.decision import Decision, NodeTest, decide
+from mooring.decide.decision import Decision, decide
+from mooring.decide.filter import NodeTest
 from mooring.decide.rule import resolve
+from mooring.decide.stork import NO_OPINION, stork_scores
 from mooring.decide.subject import subject_of_pod
 from mooring.decide.tiers import NO_SCORES
 from mooring.locate.locator import Locator
@@ -21,7 +23,7 @@ from mooring.serve import wire
 from mooring.serve.metrics import Metrics
 from mooring.serve.names import NameList
 from mooring.serve.outcome import outcome_of
-from mooring.serve.priorities import encode_priorities
+from mooring.serve.priorities import ScoreProfile, encode_priorities, encode_stork
 
 _log = structlog.get_logger(__name__)
 
@@ -33,12 +35,28 @@ class Extender:
     """The verbs that kube-scheduler calls. One instance serves all calls."""
 
     def __init__(
-        self, cluster: Cluster, locator: Locator, metrics: Metrics, *, is_ready: Callable[[], bool] = lambda: True
+        self,
+        cluster: Cluster,
+        locator: Locator,
+        metrics: Metrics,
+        *,
+        is_ready: Callable[[], bool] = lambda: True,
+        profile: ScoreProfile = ScoreProfile.MOORING,
     ) -> None:
+        """Take what a call needs.
+
+        Args:
+            cluster: the index.
+            locator: where volumes' data lies.
+            metrics: where calls are counted.
+            is_ready: whether the index is complete.
+            profile: whose numbers nodes are scored with.
+        """
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._metrics: Final = metrics
         self._is_ready: Final = is_ready
+        self._profile: Final = profile
 
     def filter(self, body: bytes) -> bytes:
         """Keep the nodes on which a pod may run, with a reason for each of the others.
@@ -55,7 +73,7 @@ class Extender:
         return answer
 
     def prioritize(self, body: bytes) -> bytes:
-        """Score the nodes from 0 to 10.
+        """Score the nodes.
 
         Raises:
             wire.MalformedRequestError: the body is not what kube-scheduler sends.
@@ -63,8 +81,11 @@ class Extender:
         started = time.perf_counter()
         request = wire.decode_request(body)
         decision, _ = self._decide(request.pod)
-        scores = decision.scores if decision else NO_SCORES
-        answer = encode_priorities(request.names, scores, cluster_size=len(self._cluster.nodes))
+        if self._profile is ScoreProfile.STORK:
+            answer = encode_stork(request.names, stork_scores(decision, self._cluster) if decision else NO_OPINION)
+        else:
+            scores = decision.scores if decision else NO_SCORES
+            answer = encode_priorities(request.names, scores, cluster_size=len(self._cluster.nodes))
         self._report("prioritize", request.pod, decision, started, candidates=len(request.names))
         return answer
 

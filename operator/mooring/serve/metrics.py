@@ -38,6 +38,13 @@ class Metrics:
         self._reviews: Final = Counter(
             "mooring_admission_reviews", "Admission reviews by outcome.", ["outcome"], registry=self.registry
         )
+        self._gates: Final = Histogram(
+            "mooring_gate_duration_seconds",
+            "Time that pods were held behind the scheduling gate, by how they were let through.",
+            ["outcome"],
+            buckets=(*_BUCKETS, 5.0, 30.0, 300.0),
+            registry=self.registry,
+        )
         self.watch_restarts: Final = Counter(
             "mooring_watch_restarts",
             "Watches begun anew, by kind and reason.",
@@ -64,6 +71,10 @@ class Metrics:
         """Count one admission review."""
         self._review_latency.observe(seconds)
         self._reviews.labels(outcome).inc()
+
+    def observe_gate(self, outcome: str, seconds: float) -> None:
+        """Count one pod that was let through."""
+        self._gates.labels(outcome).observe(seconds)
 
     def watch(self, cluster: Cluster, *, localities: Callable[[], Mapping[str, int]]) -> None:
         """Report an index's size, and pods by locality, each time metrics are read."""

@@ -4,6 +4,7 @@
 the pod lacks.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from mooring.cluster.records import NodeAffinity, Pod, to_json
@@ -16,6 +17,15 @@ Operation = dict[str, Any]
 def set_scheduler(pod: Pod, name: str) -> list[Operation]:
     """Set the scheduler; nothing to do is no operation."""
     return [] if name == (pod.spec.scheduler_name or DEFAULT_SCHEDULER) else [_add("/spec/schedulerName", name)]
+
+
+def add_gate(pod: Pod, name: str) -> list[Operation]:
+    """Put a scheduling gate beside those of others; nothing to do is no operation."""
+    if name in pod.gates:
+        return []
+    gate = {"name": name}
+    gates = pod.spec.scheduling_gates
+    return [_add("/spec/schedulingGates/-", gate) if gates else _add("/spec/schedulingGates", [gate])]
 
 
 def set_node_affinity(pod: Pod, wanted: NodeAffinity) -> list[Operation]:
@@ -35,16 +45,13 @@ def set_node_affinity(pod: Pod, wanted: NodeAffinity) -> list[Operation]:
     ]
 
 
-def set_annotation(pod: Pod, key: str, value: str | None) -> list[Operation]:
-    """Set an annotation, or with None take it away; nothing to do is no operation."""
-    if pod.annotations.get(key) == value:
-        return []
-    path = f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"
-    if value is None:
-        return [_remove(path)]
-    if pod.metadata.annotations is None:
-        return [_add("/metadata/annotations", {key: value})]
-    return [_add(path, value)]
+def set_annotations(pod: Pod, wanted: Mapping[str, str | None]) -> list[Operation]:
+    """Set annotations, or with None take them away; nothing to do is no operation."""
+    changed = {key: value for key, value in wanted.items() if pod.annotations.get(key) != value}
+    if changed and pod.metadata.annotations is None:
+        return [_add("/metadata/annotations", changed)]
+    paths = {key: f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}" for key in changed}
+    return [_remove(paths[key]) if value is None else _add(paths[key], value) for key, value in changed.items()]
 
 
 def _add(path: str, value: Any) -> Operation:

@@ -1,15 +1,26 @@
-"""Scores on the wire."""
+"""Scores on the wire: Mooring's own, from 0 to 10, or STORK's numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from enum import StrEnum
 from itertools import repeat
 from typing import Final
 
-from mooring.decide.tiers import Group, Scores
+from mooring.decide.stork import StorkScores
+from mooring.decide.tiers import Scores, VolumeScores
 from mooring.serve.names import NameList
 
 #: What stands between one node's name and the next, by the first one's score.
 _BETWEEN: Final = tuple(f'","Score":{score}}},{{"Host":"' for score in range(11))
 _BEFORE: Final = '[{"Host":"'
+
+
+class ScoreProfile(StrEnum):
+    """Whose numbers nodes are scored with."""
+
+    MOORING = "mooring"
+    """The mean over the volumes, from 0 to 10, and 0 where there is nothing to say."""
+    STORK = "stork"
+    """STORK's sum over the volumes, 100 for each, and 5 where there is nothing to say."""
 
 
 def wire_score(score: float) -> int:
@@ -41,15 +52,21 @@ def encode_priorities(names: NameList, scores: Scores, *, cluster_size: int) -> 
     return (_BEFORE + "".join(parts).removesuffix(',{"Host":"') + "]").encode()
 
 
-def _table(groups: Sequence[Group], cluster_size: int) -> tuple[dict[str, str], str]:
+def encode_stork(names: NameList, scores: StorkScores) -> bytes:
+    """Answer prioritize with STORK's numbers: every name with its score, in order."""
+    parts = (f'{{"Host":"{name}","Score":{scores.of(name)}}}' for name in names.to_list())
+    return f"[{','.join(parts)}]".encode()
+
+
+def _table(scores: VolumeScores, cluster_size: int) -> tuple[dict[str, str], str]:
     """What follows each node's name, and what follows the names that are not listed."""
-    inner = list(groups)
-    rest = 0.0
+    inner = list(scores.groups)
+    rest = scores.rest
     outermost = inner[-1][0] if inner else rest
     # The places of one level do not overlap, so that together they may be the whole cluster.
-    if sum(len(nodes) for score, nodes in groups if score == outermost) == cluster_size:
+    if sum(len(nodes) for score, nodes in inner if score == outermost) == cluster_size:
         rest = outermost
-        inner = [group for group in groups if group[0] != outermost]
+        inner = [group for group in inner if group[0] != outermost]
     table: dict[str, str] = {}
     for score, nodes in reversed(inner):  # outer groups first: nearer ones overwrite them
         table.update(dict.fromkeys(nodes, _BETWEEN[wire_score(score)]))
@@ -57,11 +74,11 @@ def _table(groups: Sequence[Group], cluster_size: int) -> tuple[dict[str, str], 
 
 
 def _means(candidates: Iterable[str], scores: Scores) -> list[str]:
-    tables: list[dict[str, float]] = []
-    for groups in scores.volumes:
+    tables: list[tuple[dict[str, float], float]] = []
+    for volume in scores.volumes:
         table: dict[str, float] = {}
-        for score, nodes in reversed(groups):
+        for score, nodes in reversed(volume.groups):
             table.update(dict.fromkeys(nodes, score))
-        tables.append(table)
+        tables.append((table, volume.rest))
     count = len(tables)
-    return [_BETWEEN[wire_score(sum(table.get(name, 0.0) for table in tables) / count)] for name in candidates]
+    return [_BETWEEN[wire_score(sum(table.get(name, rest) for table, rest in tables) / count)] for name in candidates]

@@ -94,7 +94,7 @@ MALFORMED = (
         "{podSelector: {matchExpressions: [" + _MANY_EXPRESSIONS + "]}}",
         "spec.podSelector.matchExpressions",
     ),
-    Malformed("placement-later", "{podSelector: {}, placement: Remote}", "spec.placement"),
+    Malformed("placement-other", "{podSelector: {}, placement: Nearby}", "spec.placement"),
     Malformed("placement-case", "{podSelector: {}, placement: local}", "spec.placement"),
     Malformed("when", "{podSelector: {}, whenUnsatisfiable: Never}", "spec.whenUnsatisfiable"),
     Malformed(

@@ -54,6 +54,17 @@ def test_two_mistakes_are_both_reported() -> None:
     assert len(annotations.PREFER_LOCAL_NODE_ONLY.read({_OURS: "yes", _STORKS: "no"}).problems) == 2
 
 
+def test_the_nearest_object_decides() -> None:
+    """The first that says yes or no; what others say that is no boolean is told with their names."""
+    sources = [("Near ", {_OURS: "maybe"}), ("Far ", {_STORKS: "true"}), ("Farther ", {_OURS: "nonsense"})]
+
+    reading = annotations.PREFER_LOCAL_NODE_ONLY.read_nearest(sources)
+
+    assert reading.value is True
+    assert reading.problems == (f"Near {_OURS}: 'maybe' is not a boolean (true or false) and is passed over",)
+    assert annotations.PREFER_LOCAL_NODE_ONLY.read_nearest([]) == BooleanReading(value=False)
+
+
 def test_absence_is_the_default() -> None:
     """Without the annotation the default holds and nothing is reported."""
     assert BooleanAnnotation(spellings=("a",), default=True).read({}) == BooleanReading(value=True)
@@ -70,6 +81,27 @@ def test_the_vocabulary_is_storks_with_twins() -> None:
         "mooring.dev/disable-admission-controller",
         "stork.libopenstorage.org/disable-admission-controller",
     )
+    assert annotations.PREFER_REMOTE_NODE.spellings == (
+        "mooring.dev/preferRemoteNode",
+        "stork.libopenstorage.org/preferRemoteNode",
+    )
+    assert annotations.PREFER_REMOTE_NODE_ONLY.spellings == (
+        "mooring.dev/preferRemoteNodeOnly",
+        "stork.libopenstorage.org/preferRemoteNodeOnly",
+    )
+    assert annotations.SKIP_SCHEDULER_SCORING.spellings == (
+        "mooring.dev/skipSchedulerScoring",
+        "stork.libopenstorage.org/skipSchedulerScoring",
+    )
+    assert annotations.RESTORE_IN_PROGRESS.spellings == (
+        "mooring.dev/restore-in-progress",
+        "stork.libopenstorage.org/restore-in-progress",
+    )
+    assert annotations.UNSCHEDULABLE.spellings == (
+        "mooring.dev/unschedulable",
+        "operator.libopenstorage.org/unschedulable",
+    )
+    assert (annotations.SHAREDV4, annotations.SHAREDV4_SERVICE) == ("sharedv4", "sharedv4_svc_type")
     assert annotations.IGNORE.spellings == ("mooring.dev/ignore",)
     assert {"mooring", "stork"} == annotations.OPT_IN_SCHEDULERS
 

@@ -44,7 +44,7 @@ def test_findings_are_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> 
     """However long they are, and without colours."""
     result = _lint(tmp_path, _ERROR)
 
-    message = 'spec.placement: must be Local or Anywhere, not "local"; did you mean Local?'
+    message = 'spec.placement: must be Local, Remote or Anywhere, not "local"; did you mean Local?'
     assert result.stdout == f"{tmp_path}/m.yaml:4: error: {message}\n"
 
 

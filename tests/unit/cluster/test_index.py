@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit import builders
@@ -41,11 +42,12 @@ _OBJECTS: st.SearchStrategy[Any] = st.one_of(
     ),
     st.builds(builders.claim, st.sampled_from(_CLAIMS), st.sampled_from(["", "v1", "v2"])),
     st.builds(
-        lambda name, claims, on, cpu, phase, made_by: builders.pod(
-            name, *claims, on=on, requests={"cpu": cpu}, phase=phase, made_by=made_by
+        lambda name, claims, on, nominated, cpu, phase, made_by: builders.pod(
+            name, *claims, on=on, nominated=nominated, requests={"cpu": cpu}, phase=phase, made_by=made_by
         ),
         st.sampled_from(["p1", "p2", "p3"]),
         st.lists(st.sampled_from(_CLAIMS), max_size=3),
+        st.sampled_from(["", *_NAMES]),
         st.sampled_from(["", *_NAMES]),
         st.sampled_from(["100m", "0.7", "3"]),
         st.sampled_from(["Running", "Succeeded"]),
@@ -115,6 +117,7 @@ def _lookups(cluster: Cluster) -> dict[str, Any]:
             for key in (HOSTNAME, RACK, ZONE, REGION)
             for value in ("x", "y", "z")
         },
+        "values": {key: set(topology.values(key)) for key in (HOSTNAME, RACK, ZONE, REGION)},
         "within": {(level, place): set(topology.within(level, place)) for level, place in places if place},
         "mates": {
             (name, level): [set(mates) for mates in topology.mates([name], level)] for name in nodes for level in Level
@@ -206,6 +209,33 @@ def test_objects_are_found_by_what_names_them() -> None:
     missing = (cluster.claim("c1"), cluster.volume("c1"), cluster.namespace("bank"), cluster.storage_class("slow"))
     assert missing == (None, None, None, None)
     assert (cluster.policy("VolumePlacementPolicy/bank/p"), cluster.policy("Nonsense/p")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("named", "bound_to", "found"),
+    [
+        ("fast", "", "fast"),
+        ("fast", "v", "fast"),
+        ("gone", "", None),
+        # Neither class nor volume: the default one. The empty name is no class, and says so.
+        (None, "", "default"),
+        ("", "", None),
+        (None, "v", None),
+    ],
+)
+def test_a_claim_has_a_class(named: str | None, bound_to: str, found: str | None) -> None:
+    """The one that it names, or the one that it will be given."""
+    classes = [builders.storage_class("fast"), builders.storage_class("default", default=True)]
+    cluster = cluster_of(classes, builders.storage_class("other", default=True))
+
+    storage_class = cluster.class_of(builders.claim("c1", bound_to, storage_class=named))
+
+    assert (storage_class.name if storage_class else None) == found
+
+
+def test_without_a_default_class_there_is_none() -> None:
+    """A claim without a class waits for a volume that somebody makes."""
+    assert cluster_of(builders.storage_class("fast")).class_of(builders.claim("c1")) is None
 
 
 def test_what_is_said_of_storage_goes_with_its_node() -> None:

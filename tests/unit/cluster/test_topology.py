@@ -100,6 +100,23 @@ def test_labels_name_levels(key: str, level: Level | None) -> None:
     assert _TOPOLOGY.level_of(key) is level
 
 
+def test_values_of_a_label_come_and_go_with_their_last_node() -> None:
+    """A value is there as long as any node has it, also where a node gets another one."""
+    topology = Topology()
+    for name, zone in {"n1": "a", "n2": "a", "n3": "b"}.items():
+        topology.put(name, {ZONE: zone, HOSTNAME: name})
+    assert (topology.values(ZONE), topology.values(RACK)) == ({"a", "b"}, frozenset())
+
+    topology.remove("n1")
+    topology.put("n3", {ZONE: "c"})
+    assert topology.values(ZONE) == {"a", "c"}
+    assert topology.values(HOSTNAME) == {"n2"}
+
+    topology.put("n2", {})
+    assert topology.values(ZONE) == {"c"}
+    assert [topology.has_label(key) for key in (ZONE, HOSTNAME)] == [True, False]
+
+
 def test_the_first_rack_label_of_the_list_counts() -> None:
     """The list is configurable, and its order decides."""
     topology = Topology(rack_labels=("example.com/rack", "px/rack"))
@@ -133,5 +150,7 @@ def test_a_node_that_is_gone_leaves_nothing() -> None:
     assert "n1" not in topology
     assert not topology.nodes
     assert not topology.with_label(ZONE, "a")
+    assert not topology.values(ZONE)
+    assert not topology.has_label(ZONE)
     assert not topology.within(Level.ZONE, place)
     assert topology.labels("n1") == {}

@@ -31,11 +31,12 @@ from tests.unit.builders import (
     strict,
     term,
 )
-from tests.unit.worlds import World, selectors, worlds
+from tests.unit.worlds import SHARED, World, selectors, worlds
 
 from mooring.cluster.records import NodeAffinity, NodeSelector, PreferredTerm, to_json
 from mooring.decide.affinity import PodAffinity, fingerprint, node_affinity, own_part, pod_affinity
 from mooring.decide.required import MAX_NODE_TERMS
+from mooring.locate.selector import matches_selector
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -186,6 +187,54 @@ def test_a_soft_rule_prefers(places: Sequence[Sequence[Term]], terms: Any) -> No
     assert _plain(affinity) == (terms and {_PREFERRED: terms})
 
 
+_AWAY_FROM_A1 = need(HOSTNAME, "NotIn", "a1")
+
+
+@pytest.mark.parametrize(
+    ("key", "volumes", "terms"),
+    [
+        (HOSTNAME, [data("c1", replicas="a1")], [_weighted(100, _AWAY_FROM_A1)]),
+        (ZONE, [data("c1", replicas="a1")], [_weighted(100, need(ZONE, "NotIn", "a"))]),
+        (
+            HOSTNAME,
+            [data("c1", replicas="a1"), data("c2", replicas="b1,a2"), data("c3", on_hosts("a1")), data("c4")],
+            [_weighted(50, _AWAY_FROM_A1), _weighted(50, need(HOSTNAME, "NotIn", "a2", "b1"))],
+        ),
+        (RACK, [data("c1", replicas="lonely")], None),
+    ],
+)
+def test_a_soft_remote_rule_prefers_the_others(key: str, volumes: Sequence[Any], terms: Any) -> None:
+    """One term a volume, which share the weight."""
+    claims = [claim.name for claim, _ in volumes]
+    rule = soft(placement="Remote", topologyKey=key)
+
+    assert _plain(_affinity(node("lonely"), volumes, rule, claims=claims)) == (terms and {_PREFERRED: terms})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            {},
+            {_PREFERRED: [_weighted(25, need(HOSTNAME, "In", "b1")), _weighted(12, *_in_rack(_IN_ZONE_B, "x"))]},
+        ),
+        (
+            {"mooring.dev/preferRemoteNodeOnly": "true"},
+            {_REQUIRED: {"nodeSelectorTerms": _labelled(_AWAY_FROM_A1)}},
+        ),
+    ],
+)
+def test_a_volume_that_wants_to_be_remote_beside_another(words: Mapping[str, str], expected: Any) -> None:
+    """Both are preferred, or the one is required: one list is ours, by which it is recognised."""
+    files = builders.claim("c2", "v", annotations=words), builders.volume("v", replicas="a1", labels=SHARED)
+    found = _plain(_affinity(data("c1", on_hosts("b1")), files, soft(), claims=["c1", "c2"]))
+
+    if _PREFERRED in expected:
+        assert found[_PREFERRED][:2] == expected.pop(_PREFERRED)
+        assert found.pop(_PREFERRED)[-1] == _weighted(50, _AWAY_FROM_A1)
+    assert found == expected
+
+
 def test_no_weight_is_below_one() -> None:
     """However many volumes share the score: the API server takes weights from 1 to 100."""
     claims = [f"c{number}" for number in range(30)]
@@ -324,7 +373,7 @@ def test_own_part_is_what_has_the_hash() -> None:
         (strict(), _with(_THEIRS, _OLD_WISH), _wish(_OLD_WISH), NodeAffinity(required=_PRODUCT), None),
         (strict(), _wish(_OLD_WISH), _wish(_OLD_WISH), _TODAY, _TODAY),
         (soft(), _OLD, _OLD, _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
-        (soft(), _with(_OLD, _WISH), _OLD, _wish(_WISH), None),
+        (soft(), _with(_OLD, _WISH), _OLD, _wish(_WISH + _TODAYS_WISH), None),
         (soft(), _wish(_OLD_WISH), _wish(_OLD_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
         (soft(), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
         (soft(), _with(_THEIRS, _OLD_WISH), _wish(_OLD_WISH), _with(_THEIRS, _TODAYS_WISH), _wish(_TODAYS_WISH)),
@@ -368,34 +417,114 @@ def test_volumes_without_a_node_in_common_do_not_set_a_pod_free() -> None:
     assert placed.mark == fingerprint(placed.affinity)
 
 
-@settings(deadline=None)
-@given(
-    world=worlds(),
-    required=selectors(),
-    preferred=st.sampled_from([None, _WISH, _OLD_WISH]),
-    kept=st.sampled_from(["required", "preferred", ""]),
-    by_hostname=st.booleans(),
+@pytest.mark.parametrize(
+    ("rule", "current", "marked", "expected", "mark"),
+    [
+        # Beside nothing, ours alone and marked; beside wishes of the user's, after them and nobody's alone.
+        (soft(), NodeAffinity(), None, _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        (soft(), _THEIRS, None, _with(_THEIRS, _TODAYS_WISH), _wish(_TODAYS_WISH)),
+        (soft(), _wish(_WISH), None, _wish(_WISH + _TODAYS_WISH), None),
+        (soft(), _wish(()), None, _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        # What is there already is not added again.
+        (soft(), _wish(_TODAYS_WISH[:2] + _WISH), None, _wish(_TODAYS_WISH[:2] + _WISH + _TODAYS_WISH[2:]), None),
+        (soft(), _wish(_OLD_WISH), _wish(_OLD_WISH), _wish(_TODAYS_WISH), _wish(_TODAYS_WISH)),
+        # Only a soft rule that acts prefers anything.
+        (strict(), _wish(_WISH), None, _with(_TODAY, _WISH), _TODAY),
+        (soft(updateMode="Audit"), _wish(_WISH), None, _wish(_WISH), None),
+        ((), _wish(_WISH), None, _wish(_WISH), None),
+    ],
 )
-def test_asking_twice_changes_nothing(
-    world: World,
-    required: NodeSelector | None,
-    preferred: tuple[PreferredTerm, ...] | None,
-    kept: str,
-    *,
-    by_hostname: bool,
+def test_a_pod_that_is_not_nominated_gets_preferences(
+    rule: Any, current: NodeAffinity, marked: NodeAffinity | None, expected: NodeAffinity, mark: NodeAffinity | None
 ) -> None:
+    """The soft rule's own, beside what the user prefers."""
+    cluster = cluster_of(_NODES, data("c1", on_hosts("a1")), rule)
+    decision = decision_on(pod("web", "c1"), cluster)
+    given = fingerprint(marked) if marked else None
+
+    placed = pod_affinity(decision, cluster.topology, current, mark=given, prefer=True)
+
+    assert placed == PodAffinity(expected, fingerprint(mark) if mark else None)
+    assert pod_affinity(decision, cluster.topology, placed.affinity, mark=placed.mark, prefer=True) == placed
+
+
+@pytest.mark.parametrize(
+    ("current", "marked", "expected"),
+    [
+        (NodeAffinity(), None, NodeAffinity()),
+        (_THEIRS, None, _THEIRS),
+        (_with(_THEIRS, _WISH), None, _with(_THEIRS, _WISH)),
+        (_OLD, _OLD, NodeAffinity()),
+        (_with(_OLD, _WISH), _OLD, _wish(_WISH)),
+        (_wish(_OLD_WISH), _wish(_OLD_WISH), NodeAffinity()),
+    ],
+)
+def test_what_comes_later_is_not_required_yet(
+    current: NodeAffinity, marked: NodeAffinity | None, expected: NodeAffinity
+) -> None:
+    """A gated pod keeps what the user requires, so that it can be narrowed; an answer of ours that is old goes."""
+    cluster = cluster_of(_NODES, data("c1", on_hosts("a1")), strict())
+    decision = decision_on(pod("web", "c1", "missing"), cluster)
+    given = fingerprint(marked) if marked else None
+
+    assert pod_affinity(decision, cluster.topology, current, mark=given, later=True) == PodAffinity(expected)
+
+
+_ANY_POD = st.fixed_dictionaries(
+    {
+        "required": selectors(),
+        "preferred": st.sampled_from([None, (), _WISH, _OLD_WISH]),
+        "ours": st.sampled_from(["required", "preferred", ""]),
+    }
+)
+_ANY_WAY = st.fixed_dictionaries({"by_hostname": st.booleans(), "prefer": st.booleans(), "later": st.booleans()})
+
+
+def _marked(given: Mapping[str, Any]) -> tuple[NodeAffinity, NodeAffinity, str | None]:
+    """What a pod asks for, the part of it that is the user's, and the mark of the rest."""
+    current = NodeAffinity(required=given["required"], preferred=given["preferred"])
+    ours = NodeAffinity(**{given["ours"]: getattr(current, given["ours"])}) if given["ours"] else NodeAffinity()
+    if ours in (NodeAffinity(), _wish(())):
+        return current, current, None
+    return current, msgspec.structs.replace(current, **{given["ours"]: None}), fingerprint(ours)
+
+
+@settings(deadline=None)
+@given(world=worlds(), given_pod=_ANY_POD, how=_ANY_WAY)
+def test_asking_twice_changes_nothing(world: World, given_pod: Mapping[str, Any], how: Mapping[str, bool]) -> None:
     """Whatever the rule, the pod and the mark: what comes out goes in and comes out the same."""
     cluster = world.cluster
     decision = decision_on(world.pod, cluster)
-    current = NodeAffinity(required=required, preferred=preferred)
-    part = NodeAffinity(**{kept: getattr(current, kept)}) if kept else NodeAffinity()
-    mark = fingerprint(part) if part != NodeAffinity() else None
+    current, _, mark = _marked(given_pod)
 
-    once = pod_affinity(decision, cluster.topology, current, mark=mark, by_hostname=by_hostname)
-    twice = pod_affinity(decision, cluster.topology, once.affinity, mark=once.mark, by_hostname=by_hostname)
+    once = pod_affinity(decision, cluster.topology, current, mark=mark, **how)
+    twice = pod_affinity(decision, cluster.topology, once.affinity, mark=once.mark, **how)
 
     assert twice == once
     assert (once.mark is not None) is (own_part(once.mark, once.affinity) is not None)
+
+
+@settings(deadline=None)
+@given(world=worlds(), given_pod=_ANY_POD, how=_ANY_WAY)
+def test_what_the_user_asks_for_is_never_loosened(
+    world: World, given_pod: Mapping[str, Any], how: Mapping[str, bool]
+) -> None:
+    """No node is allowed that the user's terms exclude, and all that is preferred stays preferred."""
+    cluster = world.cluster
+    current, theirs, mark = _marked(given_pod)
+
+    found = pod_affinity(decision_on(world.pod, cluster), cluster.topology, current, mark=mark, **how).affinity
+
+    if theirs.required is not None:
+        assert found.required is not None
+        for name, there in world.nodes.items():
+            assert matches_selector(theirs.required, name, there.labels) or not matches_selector(
+                found.required, name, there.labels
+            )
+    if how["later"]:
+        assert found.required == theirs.required
+    preferred = theirs.preferred or ()
+    assert (found.preferred or ())[: len(preferred)] == preferred
 
 
 def test_affinity_is_the_same_in_whatever_order_nodes_came() -> None:

@@ -31,7 +31,8 @@ from tests.unit.builders import (
     volume,
 )
 
-from mooring.decide.decision import Decision, Obstacle, intersection, some
+from mooring.decide.decision import Decision, Obstacle, intersection
+from mooring.decide.filter import some
 from mooring.decide.volumes import VolumeState
 
 _NODES = [

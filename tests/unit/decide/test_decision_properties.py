@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.unit import builders
-from tests.unit.worlds import World, any_policies, one_policy, worlds
+from tests.unit.worlds import NODES, SHARED, World, any_policies, one_policy, worlds
 
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Expression, Node, NodeAffinity, NodeSelector, Term
@@ -57,32 +57,66 @@ def test_a_further_replica_never_lowers_the_score_of_its_node(world: World, data
 
 
 @tried
+@given(
+    world=worlds(policies=any_policies()) | worlds(ragged=True), replicas=st.sets(NODES, min_size=1), only=st.booleans()
+)
+def test_a_volume_to_stay_away_from_never_changes_what_is_near(world: World, replicas: set[str], *, only: bool) -> None:
+    """The other volumes are seen as without it, and what refuses nodes because of them still does."""
+    cluster = world.cluster
+    without = _decide(world, cluster)
+    shared = builders.volume("pv-shared", replicas=",".join(replicas), labels=SHARED, driver="csi.one")
+    said = {"mooring.dev/preferRemoteNodeOnly": str(only).lower()}
+    cluster.put("PersistentVolume", shared)
+    cluster.put("PersistentVolumeClaim", builders.claim("shared", "pv-shared", annotations=said))
+    pod = builders.pod("web", *world.pod.claims, "shared", annotations=world.pod.annotations)
+    decision = decide(subject_of_pod(pod), cluster, Locator(cluster))
+    assume(without.rule is not None and without.rule == decision.rule)
+    *others, added = decision.volumes
+
+    assert added.remote
+    assert tuple(others) == without.volumes
+    assert (decision.obstacle, decision.obstacle_detail) == (without.obstacle, without.obstacle_detail)
+    assert {test.message for test in without.tests} <= {test.message for test in decision.tests}
+    assert set(builders.eligible(decision, cluster.nodes)) <= set(builders.eligible(without, cluster.nodes))
+
+
+@tried
+@given(world=worlds(policies=one_policy(whenUnsatisfiable="DoNotSchedule", placement="Remote")))
+def test_strict_keeps_nodes_with_the_data_away_where_the_data_is_to_be_elsewhere(world: World) -> None:
+    """No node near usable data of a volume that counts passes, and a volume that nobody else can mount never counts."""
+    _no_node_passes_in_the_wrong_place(world)
+    decision = _decide(world, world.cluster)
+
+    assert not any(view.location.confined or not view.remote for view in decision.counting)
+    assert not any(view.near & set(builders.eligible(decision, world.nodes)) for view in decision.counting)
+
+
+@tried
 @given(world=worlds(policies=one_policy(whenUnsatisfiable="DoNotSchedule")))
 def test_strict_keeps_nodes_without_the_data_away(world: World) -> None:
     """With equal labels everywhere, no node passes that is away from the usable data of a volume that counts."""
-    _no_node_passes_away_from_data(world)
+    _no_node_passes_in_the_wrong_place(world)
 
 
 @tried
 @given(world=worlds(ragged=True, policies=one_policy(whenUnsatisfiable="DoNotSchedule")))
 def test_strict_keeps_nodes_without_the_data_away_where_labels_differ(world: World) -> None:
     """The same where some nodes lack some labels, be it their hostname."""
-    _no_node_passes_away_from_data(world)
+    _no_node_passes_in_the_wrong_place(world)
 
 
-def _no_node_passes_away_from_data(world: World) -> None:
+def _no_node_passes_in_the_wrong_place(world: World) -> None:
     cluster = world.cluster
     decision = _decide(world, cluster)
-    rule = decision.rule
-    assert rule is None or rule.strict
     for name in builders.eligible(decision, cluster.nodes):
-        for view in decision.counting:
+        for view in decision.required:
             held = _holders(world, view.claim)
             usable = {holder for holder in held if _works(world, cluster, view.claim, holder)}
-            value = world.nodes[name].labels.get(rule.topology_key) if rule else None
-            shared = {holder for holder in usable if world.nodes[holder].labels.get(_key(decision)) == value}
-            assert usable
-            assert name in held if view.state is VolumeState.COARSE else (value is not None and shared)
+            value = world.nodes[name].labels.get(view.aim.topology_key)
+            shared = {holder for holder in usable if world.nodes[holder].labels.get(view.aim.topology_key) == value}
+            is_near = name in held if view.state is VolumeState.COARSE else value is not None and bool(shared)
+            assert view.remote or usable
+            assert is_near is not view.remote
 
 
 @tried
@@ -91,6 +125,7 @@ def test_strict_lets_every_node_with_the_data_pass(world: World) -> None:
     """A node that shares the topologyKey with a replica that is known to the node is never refused."""
     decision = _decide(world, world.cluster)
     assume(decision.counting and decision.counting[0].state is VolumeState.LOCATED)
+    assume(not decision.counting[0].remote)
     key = _key(decision)
     values = {world.nodes[holder].labels.get(key) for holder in _holders(world, decision.counting[0].claim)}
 
@@ -138,13 +173,14 @@ def test_filter_affinity_and_explanation_agree(world: World) -> None:
     assert {name: entry["score"] for name, entry in explained.items()} == {
         name: decision.scores.of(name) for name in explained
     }
-    if decision.rule is None or not decision.rule.acts or not decision.rule.strict:
+    if decision.rule is None or not decision.rule.acts or not decision.required:
         assert eligible == sorted(cluster.nodes)
         assert affinity is None or affinity.required is None
     elif decision.obstacle:
         assert (eligible, affinity) == ([], None)
     else:
-        assert [name for name in eligible if not explained[name]["near"]] == ([] if decision.counting else eligible)
+        local = [view for view in decision.required if not view.remote]
+        assert [name for name in eligible if local and not explained[name]["near"]] == []
         required = affinity.required if affinity else None
         assert [name for name, node in world.nodes.items() if _allows(required, node)] == eligible
 
@@ -155,6 +191,7 @@ def test_preferred_weights_add_up_to_the_score(world: World) -> None:
     """For one volume, kube-scheduler's sum of the weights of matching terms is our score, on every node."""
     cluster = world.cluster
     decision = _decide(world, cluster)
+    assume(not decision.required)
     affinity = node_affinity(decision, cluster.topology)
 
     assert {name: _weight(affinity, node) for name, node in world.nodes.items()} == {
@@ -168,6 +205,7 @@ def test_preferred_weights_of_several_volumes_add_up_but_for_rounding(world: Wor
     """Weights are whole numbers, so that several volumes may be off by half for each term, and by no more."""
     cluster = world.cluster
     decision = _decide(world, cluster)
+    assume(not decision.required)
     affinity = node_affinity(decision, cluster.topology)
     terms = len(affinity.preferred or ()) if affinity else 0
 

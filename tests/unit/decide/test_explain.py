@@ -25,7 +25,9 @@ from tests.unit.builders import (
     policy,
     soft,
     strict,
+    volume,
 )
+from tests.unit.worlds import SHARED
 
 from mooring.decide.decision import decide
 from mooring.decide.explain import explain, render
@@ -60,6 +62,7 @@ def test_an_explanation_says_everything() -> None:
             "origin": "policy",
             "why": "a policy of the namespace outranks ClusterVolumePlacementPolicy/w",
             "strict": True,
+            "placement": "Local",
             "topologyKey": HOSTNAME,
             "updateMode": "Initial",
         },
@@ -76,6 +79,10 @@ def test_an_explanation_says_everything() -> None:
                 "precision": "host",
                 "usable": ["a1"],
                 "source": "nodeAffinity of the volume",
+                "remote": False,
+                "required": True,
+                "scored": True,
+                "awaited": "",
                 "detail": "",
             }
         ],
@@ -165,7 +172,7 @@ def test_a_template_is_not_measured() -> None:
                        a policy of the namespace outranks ClusterVolumePlacementPolicy/w
             Overrides: ClusterVolumePlacementPolicy/w
             Volume:    c1: Located on a1 (says nodeAffinity of the volume)
-            Volume:    c2: VolumeUnbound; the claim is not bound
+            Volume:    c2: VolumeUnbound; the claim is not bound; to be waited for
             Score   100: a1 (node)
             Refused:   a2, a3, b1, far: the driver csi.example is not registered on the node
             Measured:  NotLocal: the data of c1 lies on a1, not near a2
@@ -194,6 +201,30 @@ def test_a_template_is_not_measured() -> None:
             Volume:    c2: Located on b1 (says nodeAffinity of the volume)
             Obstacle:  DisjointVolumes: the volumes have no node in common: c1 on a1; c2 on b1
             Refused:   a1, a2, a3, b1, far: the volumes have no node in common: c1 on a1; c2 on b1
+            Measured:  NotScheduled: the pod is not scheduled
+            """,
+        ),
+        (
+            pod("web", "c1", "c2", "c3", "c4"),
+            [
+                data("c1", replicas="a1"),
+                claim("c2", "pv-c2", annotations={"mooring.dev/preferRemoteNodeOnly": "true"}),
+                volume("pv-c2", replicas="a2", labels=SHARED),
+                claim("c3", "pv-c3", annotations={"mooring.dev/restore-in-progress": "true"}),
+                volume("pv-c3", replicas="a1"),
+                claim("c4", annotations={"mooring.dev/skipSchedulerScoring": "true"}),
+                soft("p", placement="Remote"),
+            ],
+            """
+            Pod shop/web
+            Rule:      VolumePlacementPolicy/shop/p (soft, Remote, kubernetes.io/hostname, Initial)
+                       the only policy that selects the pod
+            Volume:    c1: Located on a1 (says annotation mooring.dev/replica-nodes), to be used from elsewhere
+            Volume:    c2: Located on a2 (says annotation mooring.dev/replica-nodes), to be used from elsewhere only
+            Volume:    c3: Located on a1 (says annotation mooring.dev/replica-nodes), to be used from elsewhere; \
+a restore of it is in progress; to be waited for
+            Volume:    c4: NotSelected; it draws the pod nowhere (skipSchedulerScoring)
+            Refused:   a1, a2, a3, b1, far: a restore of c3 is in progress
             Measured:  NotScheduled: the pod is not scheduled
             """,
         ),

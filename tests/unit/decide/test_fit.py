@@ -119,3 +119,14 @@ def test_a_pod_fits_beside_what_runs_there(
         f"has too little room: {short_of}" if short_of else ""
     )
     assert fits(_spec(requests=requests), there, cluster) is not bool(short_of)
+
+
+def test_the_room_that_is_kept_for_a_pod_is_its_own() -> None:
+    """A nominated pod takes room from every other pod, and none from itself."""
+    there = node("n1", allocatable={"cpu": "1", "memory": "1Gi", "pods": "1"})
+    nominated = pod("web", "c1", requests={"cpu": "1"}, nominated="n1")
+    cluster = cluster_of(there, nominated)
+
+    assert fits(nominated.spec, there, cluster, pod=nominated.key)
+    assert hindrance(nominated.spec, there, cluster) == "has too little room: cpu, pods"
+    assert hindrance(nominated.spec, there, cluster, pod="shop/other") == "has too little room: cpu, pods"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.builders import DRIVER, ZONE, claim, data, decision_on, in_zones, node, on_hosts, pod, soft, volume
+from tests.unit.worlds import SHARED
 
 from mooring.api.conditions import ConditionStatus, ObjectCondition, VolumeLocalReason
 from mooring.decide.locality import Locality, measure, summarize
@@ -67,6 +68,43 @@ def test_a_pod_is_measured_where_it_runs(on: str, objects: Sequence[Any], rule: 
 
 def _claims(objects: Sequence[Any]) -> list[Any]:
     return [part for obj in objects for part in (obj if isinstance(obj, tuple) else [obj])]
+
+
+@pytest.mark.parametrize(
+    ("on", "claims", "rule", "reason", "misplaced"),
+    [
+        ("a1", "c", soft(), "AllLocal", False),
+        ("a2", "c", soft(), "NotLocal", True),
+        # Where the rule or the volume wants it so, away is a fact and no fault.
+        ("a1", "c", soft(placement="Remote"), "AllLocal", False),
+        ("a2", "c", soft(placement="Remote"), "NotLocal", False),
+        ("a2", "c", soft(placement="Remote", topologyKey=ZONE), "AllLocal", False),
+        ("a1", "files", soft(), "AllLocal", False),
+        ("a2", "files", soft(), "NotLocal", False),
+        ("a2", "c files", soft(), "NotLocal", True),
+        ("b1", "c b files", soft(), "PartlyLocal", True),
+        ("b1", "b files", soft(), "PartlyLocal", False),
+    ],
+)
+def test_a_pod_is_misplaced_only_away_from_what_it_should_be_near(
+    on: str, claims: str, rule: Any, reason: str, *, misplaced: bool
+) -> None:
+    """The measurement stays what it is."""
+    files = claim("files", "pv-files"), volume("pv-files", replicas="a1", labels=SHARED)
+    objects = data("c", replicas="a1"), data("b", replicas="b1"), files
+    locality = measure(decision_on(pod("web", *claims.split()), _NODES, objects, rule), on)
+
+    assert (locality.reason.value, locality.is_misplaced) == (reason, misplaced)
+
+
+def test_a_summary_is_misplaced_if_any_pod_is() -> None:
+    """And it is that pod which is named."""
+    intended = Locality(VolumeLocalReason.NOT_LOCAL, "meant to be", intended=True)
+
+    assert not summarize([intended, intended]).is_misplaced
+    assert summarize([intended, _REMOTE]) == Locality(
+        VolumeLocalReason.NOT_LOCAL, "2 of 2 pods run away from their data: away"
+    )
 
 
 _LOCAL = Locality(VolumeLocalReason.ALL_LOCAL, "fine")

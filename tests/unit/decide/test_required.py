@@ -26,7 +26,7 @@ from tests.unit.builders import (
     strict,
     term,
 )
-from tests.unit.worlds import World, one_policy, selectors, worlds
+from tests.unit.worlds import SHARED, World, one_policy, selectors, worlds
 
 from mooring.cluster.records import Node, NodeSelector, to_json
 from mooring.decide.decision import Decision, Obstacle, decide, intersection
@@ -46,6 +46,7 @@ _GPU = need("gpu", "Exists")
 Terms = Sequence[Mapping[str, Any]]
 
 strict_worlds = worlds(policies=one_policy(whenUnsatisfiable="DoNotSchedule"))
+away_worlds = worlds(policies=one_policy(whenUnsatisfiable="DoNotSchedule", placement="Remote"))
 tried = settings(deadline=None, max_examples=200)
 
 
@@ -218,20 +219,69 @@ def test_an_annotation_is_as_strict_as_a_policy() -> None:
     assert required_affinity(decision, cluster.topology, None) == _selector([_named("a1")])
 
 
+_AWAY = builders.strict("away", placement="Remote")
+_NOT_A1 = need(HOSTNAME, "NotIn", "a1")
+
+
+@pytest.mark.parametrize("by_hostname", [True, False])
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, [term(_NOT_A1)]),
+        ([term(_SSD), term(), _named("a1")], [term(_SSD, _NOT_A1), term(), _named("a1", _NOT_A1)]),
+        ([term(_NOT_A1)], [term(_NOT_A1)]),
+        ([term()], [term()]),
+    ],
+)
+def test_nodes_with_the_data_are_excluded_by_label(own: Terms | None, expected: Any, *, by_hostname: bool) -> None:
+    """In every term of the user's; never by name, for nearly all nodes are left."""
+    assert _required(own, data("c1", replicas="a1"), _AWAY, by_hostname=by_hostname) == _selector(expected)
+
+
+def test_every_volume_to_stay_away_from_is_excluded_as_far_as_it_reaches() -> None:
+    """By the topologyKey's label, once for each different place."""
+    rule = strict(placement="Remote", topologyKey=ZONE)
+    objects = data("c1", replicas="a1"), data("c2", replicas="b1"), data("c3", replicas="a2"), data("c4"), rule
+
+    required = _required(None, *objects, claims=["c1", "c2", "c3", "c4"])
+
+    assert required == _selector([term(need(ZONE, "NotIn", "a"), need(ZONE, "NotIn", "b"))])
+
+
+def test_near_the_one_and_away_from_the_other() -> None:
+    """Nodes by name for the one, and an expression for the other in each term; a soft rule requires the other alone."""
+    only = builders.claim("c2", "v", annotations={"mooring.dev/preferRemoteNodeOnly": "true"})
+    objects = data("c1", on_hosts("a1", "b1")), only, builders.volume("v", replicas="a1", labels=SHARED)
+
+    assert _required(None, *objects, strict(), claims=["c1", "c2"]) == _selector(
+        [_named("a1", _NOT_A1), _named("b1", _NOT_A1)]
+    )
+    assert _required(None, *objects, soft(), claims=["c1", "c2"]) == _selector([term(_NOT_A1)])
+
+
+def test_replicas_without_the_label_exclude_nobody() -> None:
+    """Nobody shares with them what they do not have."""
+    rule = strict(placement="Remote", topologyKey="example.com/room")
+
+    assert _required(None, data("c1", replicas="a1"), rule) is None
+
+
 @tried
-@given(world=strict_worlds, own=selectors(), by_hostname=st.booleans())
+@given(world=strict_worlds | away_worlds, own=selectors(), by_hostname=st.booleans())
 def test_a_node_is_selected_if_the_user_selects_it_and_it_is_near(
     world: World, own: NodeSelector | None, *, by_hostname: bool
 ) -> None:
     """Neither more nor less, whatever the terms and the places; states of storage aside."""
     decision, required = _decided(world, own, by_hostname=by_hostname)
-    near = intersection(view.placed for view in decision.counting) if decision.counting else set(world.nodes)
+    local = [view.placed for view in decision.required if not view.remote]
+    near = intersection(local) if local else set(world.nodes)
+    near = near.difference(*(view.placed for view in decision.required if view.remote))
 
     assert _selected(required, world.nodes) == _selected(own, world.nodes) & near
 
 
 @tried
-@given(world=strict_worlds | worlds(ragged=True), own=selectors(), by_hostname=st.booleans())
+@given(world=strict_worlds | away_worlds | worlds(ragged=True), own=selectors(), by_hostname=st.booleans())
 def test_a_users_terms_are_never_loosened(world: World, own: NodeSelector | None, *, by_hostname: bool) -> None:
     """A node that the user excludes stays excluded, also where labels differ from node to node."""
     _, required = _decided(world, own, by_hostname=by_hostname)
@@ -240,7 +290,7 @@ def test_a_users_terms_are_never_loosened(world: World, own: NodeSelector | None
 
 
 @tried
-@given(world=strict_worlds | worlds(ragged=True), own=selectors(), by_hostname=st.booleans())
+@given(world=strict_worlds | away_worlds | worlds(ragged=True), own=selectors(), by_hostname=st.booleans())
 def test_asking_twice_changes_nothing(world: World, own: NodeSelector | None, *, by_hostname: bool) -> None:
     """The API server asks again where another webhook changed the pod after us."""
     decision, required = _decided(world, own, by_hostname=by_hostname)

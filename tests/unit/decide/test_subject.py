@@ -36,3 +36,23 @@ def test_a_bare_template_has_nothing_to_say() -> None:
 
     assert (subject.labels, subject.annotations, subject.claims) == ({}, {}, ())
     assert subject.scheduler_name == "default-scheduler"
+
+
+def test_a_pod_knows_the_claims_that_it_will_have() -> None:
+    """Those of its generic ephemeral volumes, as their templates make them; other claims are not its own."""
+    template = {
+        "metadata": {"labels": {"a": "b"}, "annotations": {"mooring.dev/skipSchedulerScoring": "true"}},
+        "spec": {"storageClassName": "fast"},
+    }
+    volumes = [
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "c1"}},
+    ]
+    subject = subject_of_pod(pod("web", volumes=volumes))
+    planned = subject.planned_claim("web-scratch")
+
+    assert subject.claims == ("web-scratch", "c1")
+    assert planned is not None
+    assert (planned.key, planned.spec.storage_class_name, planned.spec.volume_name) == ("shop/web-scratch", "fast", "")
+    assert (planned.labels, planned.annotations) == ({"a": "b"}, {"mooring.dev/skipSchedulerScoring": "true"})
+    assert (subject.planned_claim("c1"), subject.planned_claim("web-other")) == (None, None)

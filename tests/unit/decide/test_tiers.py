@@ -6,7 +6,7 @@ import pytest
 from tests.unit.builders import RACK, REGION, ZONE
 
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.tiers import NO_SCORES, Group, Scores, tier_groups
+from mooring.decide.tiers import NO_SCORES, Group, Scores, VolumeScores, tier_groups
 
 _NODES = {
     "a1": {REGION: "r", ZONE: "a", RACK: "x"},
@@ -29,7 +29,7 @@ def _topology() -> Topology:
 
 
 def _scored(*volumes: tuple[Group, ...]) -> dict[str, float]:
-    scores = Scores(volumes)
+    scores = Scores(tuple(VolumeScores(groups) for groups in volumes))
     return {name: score for name in _NODES if (score := scores.of(name))}
 
 
@@ -83,6 +83,6 @@ def test_the_mean_is_over_all_volumes() -> None:
 
 def test_a_node_in_no_group_has_nothing() -> None:
     """Nodes that nobody knows score 0, and so does everybody where nothing is preferred."""
-    assert Scores((((100, frozenset({"n1"})), (50, frozenset({"n1", "n2"}))),)).of("n2") == 50
-    assert Scores((((100, frozenset({"n1"})),),)).of("ghost") == 0
+    assert VolumeScores(((100, frozenset({"n1"})), (50, frozenset({"n1", "n2"})))).of("n2") == 50
+    assert VolumeScores(((100, frozenset({"n1"})),)).of("ghost") == 0
     assert NO_SCORES.of("n1") == 0

@@ -1,13 +1,15 @@
 """What is said of a pod that waits because of a rule."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from tests.unit import builders
 from tests.unit.builders import PREFER_LOCAL, data, decision_on, node, on_hosts, soft, strict
 
+from mooring.api.annotations import GATE
 from mooring.cluster.records import Condition, Pod
-from mooring.decide.waiting import why_waiting
+from mooring.decide.waiting import why_held, why_waiting
 
 _GIVEN_UP = (Condition(type="PodScheduled", status="False", reason="Unschedulable"),)
 _CORDONED = node("n1", cordoned=True)
@@ -76,3 +78,52 @@ def test_an_event_is_short() -> None:
 
     assert message.count("is cordoned") == 5
     assert message.endswith("and 3 more nodes")
+
+
+def test_the_room_that_is_kept_for_the_pod_is_not_in_its_way() -> None:
+    """A nominated pod fits where it is nominated to."""
+    tight = node("n3", allocatable={"cpu": "2", "memory": "8Gi", "pods": "1"})
+    pod = waiting(annotations={PREFER_LOCAL: "true"}, nominated="n3")
+
+    assert "n3 has room" in said(pod, tight, builders.volume("pv-db", on_hosts("n3")), pod)
+    assert "n3 has too little room" in said(
+        pod, tight, builders.volume("pv-db", on_hosts("n3")), builders.pod("other", nominated="n3")
+    )
+
+
+def held(*gates: str, claims: Sequence[str] = ("db",), rule: Any = None) -> str:
+    """What is said of a gated pod, whose claims are there but for `logs` and `cache`."""
+    pod = builders.pod("web", *claims, gates=gates)
+    objects = [data("db", on_hosts("n1")), builders.claim("cache"), rule or soft()]
+    return why_held(pod, decision_on(pod, *objects))
+
+
+@pytest.mark.parametrize("rule", [soft(), strict()], ids=["soft", "strict"])
+def test_a_pod_behind_our_gate_says_what_it_waits_for(rule: Any) -> None:
+    """Each claim with its reason, also where another gate stands beside ours."""
+    reasons = "logs: the claim does not exist; cache: the claim is not bound"
+
+    said_of_it = f"the pod is placed once its claims are there: {reasons}"
+    assert held(GATE, claims=["db", "logs", "cache"], rule=rule) == said_of_it
+    assert held(GATE, "example.com/quota", claims=["db", "logs", "cache"], rule=rule) == said_of_it
+
+
+def test_a_pod_that_waits_for_nothing_or_somebody_else_is_not_held() -> None:
+    """Without our gate, or with all claims there."""
+    assert held(claims=["logs"]) == ""
+    assert held("example.com/quota", claims=["logs"]) == ""
+    assert held(GATE) == ""
+
+
+def test_a_rule_that_keeps_a_pod_away_says_so() -> None:
+    """A strict Remote rule names what the pod should be away from."""
+    message = said(waiting(), strict(placement="Remote"), data("db", replicas="n1"))
+
+    assert message == "VolumePlacementPolicy/shop/strict keeps the pod away from the data of db"
+
+
+def test_a_restore_is_said() -> None:
+    """A claim whose data is being restored keeps pods of every rule waiting."""
+    restoring = builders.claim("db", "pv-db", annotations={"stork.libopenstorage.org/restore-in-progress": "true"})
+
+    assert said(waiting(), soft(), restoring) == "a restore of db is in progress"

@@ -32,7 +32,7 @@ _SPECS = st.fixed_dictionaries(
         "volumeSelector": st.fixed_dictionaries(
             {}, optional={"storageClassNames": _NAMES, "drivers": _NAMES, "matchLabels": _LABELS}
         ),
-        "placement": st.sampled_from(["Local", "Anywhere"]),
+        "placement": st.sampled_from(["Local", "Remote", "Anywhere"]),
         "topologyKey": _KEY,
         "whenUnsatisfiable": st.sampled_from(["ScheduleAnyway", "DoNotSchedule"]),
         "updateMode": st.sampled_from(["Audit", "Initial", "Reconcile"]),
@@ -120,7 +120,7 @@ def _parts(value: Any) -> list[tuple[Any, Any]]:
 def test_a_mistake_is_said_in_a_sentence(tmp_path: Path, spec: str, line: str | None) -> None:
     """With the line, the field, and what it may be; a field left empty is as good as left out."""
     text = f"apiVersion: mooring.dev/v1alpha1\nkind: VolumePlacementPolicy\nmetadata: {{name: a}}\nspec: {spec}\n"
-    placements = "Local or Anywhere"
+    placements = "Local, Remote or Anywhere"
 
     assert found(tmp_path, text) == ([f"m.yaml:4: error: {line.format(placements)}"] if line else [])
 

@@ -7,7 +7,7 @@ from tests.unit.lint.support import found
 
 from mooring.api import annotations
 from mooring.api.annotations import PREFIX, BooleanAnnotation
-from mooring.lint.vocabulary import STORKS_OTHER, STORKS_PLACEMENT, WORDS
+from mooring.lint.vocabulary import STORKS_OTHER, WORDS
 
 _STORK = "stork.libopenstorage.org/"
 _WORKLOAD = """
@@ -56,8 +56,7 @@ def test_every_word_of_the_api_is_known() -> None:
 
 def test_no_word_is_in_two_lists() -> None:
     """What Mooring implements is no longer only STORK's."""
-    assert not WORDS.keys() & STORKS_PLACEMENT
-    assert not (WORDS.keys() | STORKS_PLACEMENT) & STORKS_OTHER
+    assert not WORDS.keys() & STORKS_OTHER
 
 
 @pytest.mark.parametrize(
@@ -76,10 +75,10 @@ def test_no_word_is_in_two_lists() -> None:
             ),
         ),
         (
-            f"{_STORK}skipSchedulerScoring",
+            f"{_STORK}skipSchedulerScorin",
             (
-                "warning: {}[stork.libopenstorage.org/skipSchedulerScoring]: is a word of STORK's that Mooring does "
-                "not implement"
+                "warning: {}[stork.libopenstorage.org/skipSchedulerScorin]: means nothing to Mooring; "
+                "did you mean skipSchedulerScoring?"
             ),
         ),
         (f"{_STORK}skip-resource", None),
@@ -165,22 +164,23 @@ def test_a_word_that_means_nothing_is_found(tmp_path: Path, key: str, line: str 
         (
             (
                 "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: s}\nprovisioner: p\n"
-                f"parameters: {{{_STORK}preferRemoteNode: 'true'}}"
+                f"parameters: {{{_STORK}restore-in-progress: 'true'}}"
             ),
             (
-                "m.yaml:5: warning: parameters[stork.libopenstorage.org/preferRemoteNode]: "
-                "is a word of STORK's that Mooring does not implement"
+                "m.yaml:5: error: parameters[stork.libopenstorage.org/restore-in-progress]: "
+                "means nothing on a StorageClass: it counts on a PersistentVolumeClaim"
             ),
         ),
         (
             (
                 "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec:\n  selector: {}\n  serviceName: s\n"
                 "  template: {spec: {containers: [{name: a}]}}\n  volumeClaimTemplates:\n"
-                f"  - metadata: {{annotations: {{{_STORK}skipSchedulerScoring: 'true'}}}}"
+                f"  - metadata: {{annotations: {{{_STORK}preferLocalNodeOnly: 'true'}}}}"
             ),
             (
-                "m.yaml:9: warning: spec.volumeClaimTemplates[0].metadata.annotations"
-                "[stork.libopenstorage.org/skipSchedulerScoring]: is a word of STORK's that Mooring does not implement"
+                "m.yaml:9: error: spec.volumeClaimTemplates[0].metadata.annotations"
+                "[stork.libopenstorage.org/preferLocalNodeOnly]: means nothing on a PersistentVolumeClaim: "
+                "it counts on a Pod"
             ),
         ),
     ],
@@ -246,4 +246,102 @@ def test_a_word_in_the_wrong_place_is_found(tmp_path: Path, text: str, line: str
 )
 def test_a_value_that_says_nothing_is_found(tmp_path: Path, text: str, line: str | None) -> None:
     """In the words in which a running Mooring reports it."""
+    assert found(tmp_path, text) == ([line] if line else [])
+
+
+_CLAIM = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c, {field}: {{{key}: {value}}}}}"
+_CLASS = """\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{name: s}}
+provisioner: p
+parameters: {{{key}: {value}}}
+"""
+_STORED = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: v, labels: {{{label}}}}}
+spec: {{csi: {{driver: d, volumeHandle: h, volumeAttributes: {{{attribute}}}}}}}
+"""
+_CLOSED = "apiVersion: v1\nkind: Node\nmetadata: {{name: n, {field}: {{{key}: {value}}}}}"
+_SCRATCH = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: p}}
+spec:
+  containers: [{{name: a, image: b}}]
+  volumes:
+  - name: scratch
+    ephemeral:
+      volumeClaimTemplate:
+        metadata: {{annotations: {{{key}: {value}}}}}
+        spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}
+"""
+_NO_BOOLEAN = "'no' is not a boolean (true or false) and is passed over"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (_CLAIM.format(field="annotations", key=f"{_STORK}preferRemoteNode", value="'false'"), None),
+        (_CLAIM.format(field="annotations", key="mooring.dev/skipSchedulerScoring", value="'true'"), None),
+        (_CLAIM.format(field="annotations", key=f"{_STORK}restore-in-progress", value="'true'"), None),
+        (
+            _CLAIM.format(field="annotations", key=f"{_STORK}preferRemoteNodeOnly", value="'no'"),
+            f"m.yaml:3: error: metadata.annotations[{_STORK}preferRemoteNodeOnly]: {_NO_BOOLEAN}",
+        ),
+        (
+            _CLAIM.format(field="labels", key="mooring.dev/preferRemoteNode", value="'true'"),
+            (
+                "m.yaml:3: error: metadata.labels[mooring.dev/preferRemoteNode]: "
+                "counts among annotations, not among labels"
+            ),
+        ),
+        (_CLASS.format(key=f"{_STORK}preferRemoteNode", value="'true'"), None),
+        (
+            _CLASS.format(key=f"{_STORK}skipSchedulerScoring", value="'true'"),
+            (
+                f"m.yaml:5: error: parameters[{_STORK}skipSchedulerScoring]: means nothing on a StorageClass: "
+                "it counts on a PersistentVolumeClaim or PersistentVolume"
+            ),
+        ),
+        (_STORED.format(label=f"{_STORK}preferRemoteNode: 'true'", attribute="sharedv4: 'true'"), None),
+        (
+            _STORED.format(label="", attribute=f"{_STORK}skipSchedulerScoring: 'no'"),
+            f"m.yaml:4: error: spec.csi.volumeAttributes[{_STORK}skipSchedulerScoring]: {_NO_BOOLEAN}",
+        ),
+        (
+            _STORED.format(label=f"{_STORK}restore-in-progress: 'true'", attribute=""),
+            (
+                f"m.yaml:3: error: metadata.labels[{_STORK}restore-in-progress]: means nothing on a PersistentVolume: "
+                "it counts on a PersistentVolumeClaim"
+            ),
+        ),
+        (_CLOSED.format(field="annotations", key="operator.libopenstorage.org/unschedulable", value="'true'"), None),
+        (
+            _CLOSED.format(field="labels", key="operator.libopenstorage.org/unschedulable", value="'true'"),
+            (
+                "m.yaml:3: error: metadata.labels[operator.libopenstorage.org/unschedulable]: "
+                "counts among annotations, not among labels"
+            ),
+        ),
+        (
+            _deployment(template="mooring.dev/skipSchedulerScoring: 'true'"),
+            (
+                "m.yaml:12: error: spec.template.metadata.annotations[mooring.dev/skipSchedulerScoring]: "
+                "means nothing on a Pod: it counts on a PersistentVolumeClaim or PersistentVolume"
+            ),
+        ),
+        (_SCRATCH.format(key="mooring.dev/skipSchedulerScoring", value="'true'"), None),
+        (
+            _SCRATCH.format(key="mooring.dev/skipSchedulerScoring", value="'no'"),
+            (
+                "m.yaml:10: error: spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.annotations"
+                f"[mooring.dev/skipSchedulerScoring]: {_NO_BOOLEAN}"
+            ),
+        ),
+    ],
+)
+def test_words_on_storage_and_nodes(tmp_path: Path, text: str, line: str | None) -> None:
+    """Each where it counts: on claims, on volumes in whatever field a driver uses, on classes and on nodes."""
     assert found(tmp_path, text) == ([line] if line else [])

@@ -106,6 +106,31 @@ def test_node_affinity_that_names_no_place_leaves_it_unknown(terms: Sequence[Ter
     assert (location.known, location.nodes, location.problem) == (False, frozenset(), problem)
 
 
+@pytest.mark.parametrize(
+    ("terms", "replicas", "confined"),
+    [
+        # The volume's own affinity says where it can be used, and that is all that is known of its place.
+        ([on_hosts("a1")], None, True),
+        ([in_zones("a")], None, True),
+        # Replicas on some of the nodes that may use it.
+        ([], "a1", False),
+        ([in_zones("a")], "a1", False),
+        ([on_hosts("a1", "b1")], "a1", False),
+        # Replicas on all of them.
+        ([on_hosts("a1")], "a1", True),
+        ([on_hosts("a1")], "a1,b1", True),
+        ([in_zones("a")], "a1,a2,a3", True),
+        ([in_zones("a")], "a1,a2,a3,ghost", True),
+        # An unknown place confines nobody.
+        ([], None, False),
+        ([on_hosts("ghost")], "a1", False),
+    ],
+)
+def test_a_volume_may_be_confined_to_its_data(terms: Sequence[Term], replicas: str | None, *, confined: bool) -> None:
+    """Where no other node can mount it, kube-scheduler looks nowhere else by itself."""
+    assert locate(volume("v", *terms, replicas=replicas), _cluster()).confined is confined
+
+
 def test_a_key_of_another_driver_names_no_place() -> None:
     """Only the volume's own driver says what its key means; in-tree volumes have none."""
     own, other, in_tree = (

@@ -19,6 +19,7 @@ from mooring.reconcile.evictions import Attempts, Choice, choose
 from mooring.reconcile.templates import Plan, PodStanding
 
 _STRICT = {"whenUnsatisfiable": "DoNotSchedule", "updateMode": "Reconcile"}
+_SOFT = builders.policy("p", updateMode="Reconcile")
 _SETTLED = {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
 
 
@@ -40,9 +41,16 @@ def chosen(
     room: str = "9",
     reason: Reason = Reason.PER_POD,
     attempts: Attempts | None = None,
+    confined: bool = True,
+    nominates: bool = True,
 ) -> Choice:
-    """Choose among pods pg-0, pg-1 and pg-2 on the nodes that `on` names; the data of each lies on `data`."""
-    claims = [builders.data(f"data-pg-{number}", on_hosts(data)) for number in range(3)]
+    """Choose among pods pg-0, pg-1 and pg-2 on the nodes that `on` names; the data of each lies on `data`.
+
+    Volumes that are not confined can be mounted from any node.
+    """
+    place = {} if confined else {"replicas": data}
+    terms = [on_hosts(data)] if confined else []
+    claims = [builders.data(f"data-pg-{number}", *terms, **place) for number in range(3)]
     nodes = [
         builders.node("n1", allocatable={"cpu": "4", "memory": "8Gi", "pods": room}),
         builders.node("n2"),
@@ -53,7 +61,7 @@ def chosen(
         standing(builders.pod(f"pg-{number}", f"data-pg-{number}", on=node), cluster)
         for number, node in enumerate(on.split())
     ]
-    return choose(made, Plan(reason=reason), pods, cluster, attempts or Attempts())
+    return choose(made, Plan(reason=reason), pods, cluster, attempts or Attempts(), nominates=nominates)
 
 
 def standing(pod: Any, cluster: Cluster) -> PodStanding:
@@ -73,7 +81,9 @@ def name_of(choice: Choice) -> str | None:
         (workload(), {"on": "n2 n2 n1"}, "pg-1"),
         (workload(), {"on": "n1 n1 n1"}, None),
         (workload(), {"on": "n2 n2 n1", "room": "0"}, None),
-        (workload(), {"on": "n2", "policy": builders.policy("p", updateMode="Reconcile")}, None),
+        (workload(), {"on": "n2", "policy": _SOFT, "confined": False}, "pg-0"),
+        (workload(), {"on": "n2", "policy": _SOFT, "confined": True}, None),
+        (workload(), {"on": "n2", "policy": _SOFT, "confined": False, "nominates": False}, None),
         (workload(), {"on": "n2", "policy": builders.policy("p", whenUnsatisfiable="DoNotSchedule")}, None),
         (workload(updatedReplicas=2), {"on": "n2"}, None),
         (workload("ReplicaSet"), {"on": "n2", "reason": Reason.APPLIED}, "pg-0"),
@@ -88,6 +98,8 @@ def name_of(choice: Choice) -> str | None:
         "all near",
         "no room",
         "soft",
+        "soft, and drawn nowhere",
+        "soft, without nominations",
         "initial",
         "rolling",
         "replicaset",

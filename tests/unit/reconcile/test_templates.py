@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit import builders
 from tests.unit.builders import on_hosts
+from tests.unit.worlds import SHARED
 
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import PlacementAppliedReason as Reason
@@ -17,8 +18,8 @@ from mooring.cluster.records import WORKLOADS, Condition, Deployment, Pod, Workl
 from mooring.cluster.resources import from_manifest
 from mooring.decide.affinity import fingerprint, node_affinity
 from mooring.decide.decision import decide
-from mooring.decide.locality import Locality
-from mooring.decide.subject import subject_of_template
+from mooring.decide.locality import Locality, measure
+from mooring.decide.subject import subject_of_pod, subject_of_template
 from mooring.locate.locator import Locator
 from mooring.reconcile.templates import Action, Plan, PodStanding, own_affinity, plan, wanted_affinity
 
@@ -237,6 +238,43 @@ def test_what_is_done(
 
     assert (result.action, result.reason, result.moves) == (action, reason, moves)
     assert (result.affinity is not None) is (action is Action.WRITE)
+
+
+_FILES: Final = (
+    builders.claim("c", "pv-c", annotations={"mooring.dev/preferRemoteNodeOnly": "true"}),
+    builders.claim("data-web-0", "pv-c", annotations={"mooring.dev/preferRemoteNodeOnly": "true"}),
+    builders.volume("pv-c", replicas="n1", labels=SHARED),
+)
+
+
+@pytest.mark.parametrize("strictness", ["ScheduleAnyway", "DoNotSchedule"])
+@pytest.mark.parametrize("on", ["n1", "n2"])
+def test_nobody_is_moved_for_being_near_or_away_where_away_is_wanted(on: str, strictness: str) -> None:
+    """The template gets its terms with the next rollout, whatever updateMode says."""
+    rule = builders.policy("p", updateMode="Reconcile", placement="Remote", whenUnsatisfiable=strictness)
+    made = deployment()
+    cluster = builders.cluster_of(builders.node("n1"), builders.node("n2"), builders.data("c", replicas="n1"), rule)
+    decision = decide(subject_of_template(made), cluster, Locator(cluster))
+    running = builders.pod("web-1", "c", on=on)
+    of_pod = decide(subject_of_pod(running), cluster, Locator(cluster))
+    pods = [PodStanding(running, of_pod, measure(of_pod, on))]
+
+    found = plan(made, decision, wanted_affinity(made, decision, cluster), cluster, pods=pods, stripped=False)
+
+    assert wanted_affinity(made, decision, cluster) is not None
+    assert (found.action, found.reason, found.moves) == (Action.NOTHING, Reason.DEFERRED, False)
+
+
+def test_what_the_volumes_require_of_themselves_is_per_pod_where_they_are() -> None:
+    """The template of a StatefulSet with claims of its own cannot say where each pod must not run; another's can."""
+    cluster = builders.cluster_of(builders.node("n1"), builders.node("n2"), _FILES, builders.soft("p"))
+    locator = Locator(cluster)
+    own, shared = workload("StatefulSet", own_claim=True), workload("StatefulSet")
+    decisions = [decide(subject_of_template(made), cluster, locator) for made in (own, shared)]
+
+    assert [decision.required == decision.volumes for decision in decisions] == [True, True]
+    assert wanted_affinity(own, decisions[0], cluster) is None
+    assert wanted_affinity(shared, decisions[1], cluster) is not None
 
 
 def test_only_time_brings_room() -> None:

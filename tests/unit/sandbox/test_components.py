@@ -70,7 +70,7 @@ def test_second_scheduler_asks_the_extender() -> None:
 
     assert [profile["schedulerName"] for profile in config["profiles"]] == ["mooring", "stork"]
     assert config["leaderElection"]["resourceName"] == "mooring-scheduler"
-    assert config["percentageOfNodesToScore"] == 100
+    assert "percentageOfNodesToScore" not in config
     (extender,) = config["extenders"]
     assert extender["urlPrefix"] == f"{LAYOUT.extender}/scheduler"
     assert extender["ignorable"]

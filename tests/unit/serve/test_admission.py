@@ -30,7 +30,7 @@ from mooring.cluster.records import NodeAffinity, NodeSelector, PersistentVolume
 from mooring.decide.affinity import fingerprint
 from mooring.locate.location import Location
 from mooring.locate.locator import Locator
-from mooring.serve.admission import Admission
+from mooring.serve.admission import Admission, Gating
 from mooring.serve.metrics import Metrics
 
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -41,6 +41,11 @@ _NODES: Final = [builders.node(f"n{number}", zone="a") for number in (1, 2, 3)]
 _LOCATED: Final = data("c", on_hosts("n1"))
 _ON_N1: Final = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]
 _POD_AFFINITY: Final = {_REQUIRED: [{"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "web"}}}]}
+
+_DRAWN: Final = data("c", replicas="n1")
+_GATE: Final = {"name": "mooring.dev/placement"}
+_GATED_BY: Final = "mooring.dev/gated-by"
+_GATING: Final = Gating(identity="replica-1")
 
 Pod = dict[str, Any]
 
@@ -72,6 +77,16 @@ class Answer:
         """The required terms, or None."""
         affinity = self.pod["spec"].get("affinity", {}).get("nodeAffinity", {})
         return affinity.get(_REQUIRED, {}).get("nodeSelectorTerms")
+
+    @property
+    def preferred(self) -> Any:
+        """The preferred terms, or None."""
+        return self.pod["spec"].get("affinity", {}).get("nodeAffinity", {}).get(_PREFERRED)
+
+    @property
+    def gates(self) -> list[str]:
+        """The names of the gates."""
+        return [gate["name"] for gate in self.pod["spec"].get("schedulingGates") or []]
 
     @property
     def mark(self) -> str | None:
@@ -234,6 +249,12 @@ async def test_hostnames_for_autoscalers() -> None:
         ([*_LOCATED], {"scheduler_alive": lambda: True}),
         ([*_LOCATED, builders.strict(topologyKey=ZONE, schedulerName="volcano")], {}),
         ([*_LOCATED, builders.strict()], {"by_hostname": True}),
+        ([*_DRAWN, builders.soft()], {}),
+        ([*_DRAWN, builders.soft()], {"gating": _GATING}),
+        ([*_DRAWN, builders.soft(placement="Remote")], {"gating": _GATING}),
+        ([builders.soft()], {"gating": _GATING}),
+        ([builders.strict()], {"gating": _GATING}),
+        ([*_DRAWN, builders.strict()], {"gating": _GATING}),
     ],
 )
 @pytest.mark.parametrize(
@@ -342,8 +363,10 @@ async def test_the_scheduler_is_set_and_told() -> None:
         "placement": "soft",
         "schedulerName": "mooring",
     }
-    assert dead.patch == off.patch == chosen.patch == []
+    assert dead.patch == off.patch == []
     assert dead.audit == {"placement": "no-opinion"}
+    assert chosen.pod["spec"]["schedulerName"] == "stork"
+    assert "schedulerName" not in chosen.audit
     assert named.pod["spec"]["schedulerName"] == named.audit["schedulerName"] == "volcano"
 
 
@@ -463,3 +486,156 @@ async def test_read_only_changes_no_pod() -> None:
     answer = Answer(pod, json.loads(await _admission(cluster).review(_body(pod)))["response"])
 
     assert (answer.patch, answer.audit["placement"]) == ([], "audit")
+
+
+@pytest.mark.parametrize("gates", [None, [], [{"name": "example.com/quota"}]])
+@pytest.mark.parametrize("annotations", [None, {}, {"note": "mine"}])
+async def test_a_soft_pod_is_gated(gates: Any, annotations: dict[str, str] | None) -> None:
+    """Beside the gates of others, with the name of the replica that answered, and with nothing else."""
+    pod = _pod(annotations=annotations, **({} if gates is None else {"schedulingGates": gates}))
+
+    answer = await _review(pod, _DRAWN, builders.soft(), gating=_GATING)
+
+    expected = copy.deepcopy(pod)
+    expected["spec"]["schedulingGates"] = [*(gates or []), _GATE]
+    expected["metadata"]["annotations"] = {**(annotations or {}), _GATED_BY: "replica-1"}
+    assert answer.pod == expected
+    assert answer.audit == {
+        "policy": "VolumePlacementPolicy/shop/soft",
+        "placement": "soft",
+        "gate": "mooring.dev/placement",
+    }
+
+
+@pytest.mark.parametrize("rule", [builders.soft(), builders.strict()], ids=["soft", "strict"])
+@pytest.mark.parametrize("objects", [[], [claim("c")], [claim("c", "pv-c")]], ids=["missing", "pending", "no volume"])
+@pytest.mark.parametrize("affinity", [None, {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [term()]}}}])
+async def test_a_pod_that_waits_for_a_claim_is_gated(rule: Any, objects: list[Any], affinity: Any) -> None:
+    """Its affinity comes when the claim is there: until then what another volume requires would be half of it."""
+    pod = _pod("c", "other", **({"affinity": affinity} if affinity else {}))
+
+    answer = await _review(pod, objects, data("other", on_hosts("n2")), rule, gating=_GATING)
+
+    assert answer.gates == ["mooring.dev/placement"]
+    assert answer.required == (affinity and [term()])
+
+
+async def test_an_old_answer_goes_while_a_pod_waits() -> None:
+    """Required terms of ours from a template must not stay, for the pod's affinity can only be narrowed later."""
+    old = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n3"]}]}]
+    pod = _pod(affinity={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": old}}}, annotations={_HASH: _mark(old)})
+
+    answer = await _review(pod, builders.strict(), gating=_GATING)
+
+    assert (answer.required, answer.mark, answer.gates) == (None, None, ["mooring.dev/placement"])
+
+
+async def test_a_mark_and_a_gate_may_come_together() -> None:
+    """Two annotations on a pod that had none, in one patch."""
+    remote = builders.soft(placement="Remote")
+    answer = await _review(_pod("c", "missing"), _DRAWN, remote, gating=_GATING)
+
+    assert answer.pod["metadata"]["annotations"] == {_HASH: answer.mark, _GATED_BY: "replica-1"}
+    assert answer.mark is not None
+    assert answer.preferred is not None
+
+
+@pytest.mark.parametrize(
+    ("objects", "spec", "settings"),
+    [
+        ([*_DRAWN, builders.soft()], {}, {"gating": None}),
+        ([*_DRAWN, builders.soft()], {"schedulerName": "volcano"}, {"gating": _GATING}),
+        ([*_DRAWN, builders.soft(schedulerName="volcano")], {}, {"gating": _GATING}),
+        ([*_DRAWN, builders.soft()], {}, {"gating": Gating(identity="r", is_manned=lambda: False)}),
+    ],
+    ids=["Prefer", "another scheduler", "a policy's scheduler", "nobody there"],
+)
+async def test_a_soft_pod_that_is_not_gated_gets_preferences(
+    objects: list[Any], spec: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """Where a gate would hold it for nobody, the rule is kept as far as scoring keeps it."""
+    answer = await _review(_pod(**spec), *objects, **settings)
+
+    assert answer.gates == []
+    assert _GATED_BY not in answer.pod["metadata"]["annotations"]
+    assert answer.preferred[0]["preference"]["matchExpressions"] == [
+        {"key": HOSTNAME, "operator": "In", "values": ["n1"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("objects", "spec", "gating"),
+    [
+        ([builders.soft()], {}, None),
+        ([builders.strict()], {"schedulerName": "volcano"}, _GATING),
+        ([builders.strict()], {}, Gating(identity="r", is_manned=lambda: False)),
+        ([builders.strict()], {"nodeName": "n2"}, _GATING),
+        ([*_DRAWN, builders.soft(updateMode="Audit")], {}, _GATING),
+        ([*_DRAWN], {}, _GATING),
+        (
+            [
+                builders.storage_class("late", builders.DRIVER, binding="WaitForFirstConsumer"),
+                claim("c", storage_class="late"),
+                builders.strict(),
+            ],
+            {},
+            _GATING,
+        ),
+    ],
+    ids=["Prefer", "another scheduler", "nobody there", "its node is said", "audit", "no rule", "first consumer"],
+)
+async def test_what_is_not_held_is_left_alone(objects: list[Any], spec: dict[str, Any], gating: Gating | None) -> None:
+    """A pod that nothing is known to be done for is created as it is."""
+    assert (await _review(_pod(**spec), *objects, gating=gating)).patch == []
+
+
+async def test_pods_of_a_daemon_set_are_left_alone() -> None:
+    """Each has its node, whatever its volumes."""
+    pod = _pod()
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "u", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+
+    assert (await _review(pod, _DRAWN, builders.soft(), gating=_GATING)).patch == []
+    assert (await _review(pod, builders.strict(), gating=_GATING)).patch == []
+
+
+async def test_further_schedulers_may_be_named() -> None:
+    """Those of which somebody knows that they honour gates and nominations; a pod gets the scheduler and the gate."""
+    gating = Gating(identity="r", schedulers=frozenset({"default-scheduler", "volcano"}))
+
+    own = await _review(_pod(schedulerName="volcano"), _DRAWN, builders.soft(), gating=gating)
+    policys = await _review(_pod(), _DRAWN, builders.soft(schedulerName="volcano"), gating=gating)
+    adopted = await _review(_pod(), _DRAWN, gating=_GATING, scheduler_alive=lambda: True)
+
+    assert own.gates == policys.gates == adopted.gates == ["mooring.dev/placement"]
+    assert policys.pod["spec"]["schedulerName"] == "volcano"
+    assert adopted.pod["spec"]["schedulerName"] == "mooring"
+
+
+async def test_a_strict_pod_whose_data_is_known_needs_no_gate() -> None:
+    """Its affinity is written at once."""
+    answer = await _review(_pod(), _DRAWN, builders.strict(), gating=_GATING)
+
+    assert (answer.required, answer.gates) == (_ON_N1, [])
+    assert "gate" not in answer.audit
+
+
+async def test_the_replica_that_answers_last_lets_the_pod_through() -> None:
+    """The API server may ask another replica again; the gate stays one."""
+    first = await _review(_pod(), _DRAWN, builders.soft(), gating=_GATING)
+
+    again = await _review(first.pod, _DRAWN, builders.soft(), gating=Gating(identity="replica-2"))
+
+    assert again.gates == ["mooring.dev/placement"]
+    assert again.pod["metadata"]["annotations"] == {_GATED_BY: "replica-2"}
+
+
+async def test_read_only_gates_nothing() -> None:
+    """Neither a drawn pod nor one whose claim is missing."""
+    for objects in ([*_DRAWN, builders.soft()], [builders.strict()]):
+        cluster = Cluster(read_only=True)
+        for obj in flat([_NODES, objects]):
+            cluster.put(builders.kind_of(obj), obj)
+        response = json.loads(await _admission(cluster, gating=_GATING).review(_body(_pod())))["response"]
+
+        assert Answer(_pod(), response).patch == []

@@ -13,6 +13,7 @@ from mooring.locate.location import Location
 from mooring.locate.locator import Locator
 from mooring.serve.extender import Extender
 from mooring.serve.metrics import Metrics
+from mooring.serve.priorities import ScoreProfile
 
 _NODES = ["n1", "n2", "n3"]
 _STRICT = {"stork.libopenstorage.org/preferLocalNodeOnly": "true"}
@@ -87,3 +88,25 @@ def test_decisions_are_counted_by_outcome(sent: bytes, objects: tuple[Any, ...],
 
     counted = [line for line in metrics.render().decode().splitlines() if line.startswith("mooring_decisions_total{")]
     assert counted == [f'mooring_decisions_total{{outcome="{outcome}",verb="filter"}} 1.0']
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "ready", "mooring", "stork"),
+    [
+        ("stork", True, [10, 0, 0], [100, 5, 5]),
+        ("", True, [0, 0, 0], [5, 5, 5]),
+        ("stork", False, [0, 0, 0], [5, 5, 5]),
+    ],
+    ids=["soft", "no opinion", "not ready"],
+)
+def test_the_profile_says_whose_numbers_count(
+    scheduler: str, mooring: list[int], stork: list[int], *, ready: bool
+) -> None:
+    """Mooring's own, or STORK's for clusters that are tuned to them."""
+    cluster = cluster_with()
+    for profile, scores in ((ScoreProfile.MOORING, mooring), (ScoreProfile.STORK, stork)):
+        extender = Extender(cluster, Locator(cluster), Metrics(), is_ready=lambda: ready, profile=profile)
+
+        answer = json.loads(extender.prioritize(body(scheduler=scheduler)))
+
+        assert answer == [{"Host": name, "Score": score} for name, score in zip(_NODES, scores, strict=True)]

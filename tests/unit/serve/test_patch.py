@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.jsonpatch import patched
 
 from mooring.cluster.records import NodeAffinity, Pod, to_json
-from mooring.serve.patch import set_annotation, set_node_affinity, set_scheduler
+from mooring.serve.patch import add_gate, set_annotations, set_node_affinity, set_scheduler
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -59,19 +59,46 @@ def test_node_affinity_becomes_what_is_wanted(affinity: Any, wanted: dict[str, A
 
 @given(
     annotations=_ANNOTATIONS,
-    key=st.sampled_from(["a~b/c~1d", "mooring.dev/affinity-hash"]),
-    value=st.none() | st.just("x"),
+    wanted=st.dictionaries(
+        st.sampled_from(["a~b/c~1d", "mooring.dev/affinity-hash", "mooring.dev/gated-by"]), st.none() | st.just("x")
+    ),
 )
-def test_an_annotation_is_set_or_goes(annotations: Any, key: str, value: str | None) -> None:
-    """Others stay, and a key may hold what a path means otherwise."""
+def test_annotations_are_set_or_go(annotations: Any, wanted: dict[str, str | None]) -> None:
+    """Several at once, also where there were none; others stay, and a key may hold what a path means otherwise."""
     before = _manifest(annotations=annotations)
-    others = {name: text for name, text in (annotations or {}).items() if name != key}
+    others = {name: text for name, text in (annotations or {}).items() if name not in wanted}
 
-    after = patched(before, set_annotation(_record(before), key, value))
+    after = patched(before, set_annotations(_record(before), wanted))
 
-    assert after["metadata"].get("annotations", {}) == others | ({} if value is None else {key: value})
+    expected = others | {key: value for key, value in wanted.items() if value is not None}
+    assert after["metadata"].get("annotations", {}) == expected
     assert after["spec"] == before["spec"]
-    assert set_annotation(_record(after), key, value) == []
+    assert set_annotations(_record(after), wanted) == []
+
+
+def test_annotations_that_are_null_are_none() -> None:
+    """A client may write the field so."""
+    before = _manifest()
+    before["metadata"]["annotations"] = None
+
+    after = patched(before, set_annotations(_record(before), {"a": "x", "b": "y", "c": None}))
+
+    assert after["metadata"]["annotations"] == {"a": "x", "b": "y"}
+    assert set_annotations(_record(before), {"c": None}) == []
+
+
+@pytest.mark.parametrize("gates", [None, [], ["other"], ["other", "another"], ["ours"], ["other", "ours"]])
+def test_a_gate_is_put_beside_others(gates: list[str] | None) -> None:
+    """At the end, and once."""
+    before = _manifest()
+    if gates is not None:
+        before["spec"]["schedulingGates"] = [{"name": name} for name in gates]
+
+    after = patched(before, add_gate(_record(before), "ours"))
+
+    found = [gate["name"] for gate in after["spec"]["schedulingGates"]]
+    assert found == ((gates or []) if "ours" in (gates or []) else [*(gates or []), "ours"])
+    assert add_gate(_record(after), "ours") == []
 
 
 @pytest.mark.parametrize("given", [None, "default-scheduler", "stork"])

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from tests.unit.builders import RACK, REGION, ZONE
 
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.tiers import Scores, tier_groups
+from mooring.decide.stork import StorkScores
+from mooring.decide.tiers import Scores, VolumeScores, away_from, tier_groups
 from mooring.serve.names import NameList
-from mooring.serve.priorities import encode_priorities, wire_score
+from mooring.serve.priorities import encode_priorities, encode_stork, wire_score
 
 _NODES = [f"node-{number}" for number in range(12)]
 _SOME = st.frozensets(st.sampled_from(_NODES))
@@ -42,30 +43,48 @@ def test_a_tenth_rounded_half_up(score: float, wire: int) -> None:
 
 
 @given(
-    names=st.lists(st.sampled_from(_NODES), unique=True),
+    names=st.lists(st.sampled_from([*_NODES, "newcomer"]), unique=True),
     labels=st.lists(_LABELS, min_size=len(_NODES), max_size=len(_NODES)),
     volumes=_VOLUMES,
+    kept_off=st.lists(_SOME, max_size=2),
 )
 def test_every_candidate_gets_its_score(
     names: list[str],
     labels: list[dict[str, str]],
     volumes: list[tuple[frozenset[str], Level, frozenset[str]]],
+    kept_off: list[frozenset[str]],
 ) -> None:
     """Candidates come in order, each with the score that the decision gives it, whatever the places of the nodes."""
     topology = Topology()
     for name, theirs in zip(_NODES, labels, strict=True):
         topology.put(name, theirs)
-    scores = Scores(tuple(tier_groups(replicas, level, topology, halved=halved) for replicas, level, halved in volumes))
+    near = [VolumeScores(tier_groups(replicas, level, topology, halved=halved)) for replicas, level, halved in volumes]
+    scores = Scores((*near, *(away_from(nodes) for nodes in kept_off)))
+    # A node that is not known yet is in no group, not even in one that holds all the others.
+    cluster_size = len(_NODES) if "newcomer" not in names else len(_NODES) + 1
 
-    answer = json.loads(encode_priorities(NameList.of(names), scores, cluster_size=len(_NODES)))
+    answer = json.loads(encode_priorities(NameList.of(names), scores, cluster_size=cluster_size))
 
     assert answer == [{"Host": name, "Score": wire_score(scores.of(name))} for name in names]
 
 
 def test_a_node_that_is_not_known_yet_scores_nothing_where_others_do() -> None:
     """Its place is not known either."""
-    scores = Scores((((100.0, frozenset({"node-1"})),),))
+    scores = Scores((VolumeScores(((100.0, frozenset({"node-1"})),)),))
 
     answer = json.loads(encode_priorities(NameList.of(["node-1", "new"]), scores, cluster_size=2))
 
     assert answer == [{"Host": "node-1", "Score": 10}, {"Host": "new", "Score": 0}]
+
+
+def test_storks_numbers_go_out_as_they_are() -> None:
+    """In order, and above 100 where several volumes add up."""
+    scores = StorkScores(
+        (VolumeScores(((100.0, frozenset({"node-1"})),)), VolumeScores(((0.0, frozenset()),), rest=100))
+    )
+
+    assert json.loads(encode_stork(NameList.of(["node-2", "node-1"]), scores)) == [
+        {"Host": "node-2", "Score": 100},
+        {"Host": "node-1", "Score": 200},
+    ]
+    assert encode_stork(NameList.of([]), scores) == b"[]"

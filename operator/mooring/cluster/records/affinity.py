@@ -1,5 +1,7 @@
 """Node selector terms and the node affinity made of them."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from mooring.cluster.records.metadata import Record
@@ -42,7 +44,44 @@ class NodeAffinity(Record):
     )
 
 
+class MatchLabels(Record):
+    """A label selector, read as far as most are written."""
+
+    match_labels: dict[str, str] | None = None
+    match_expressions: tuple[Expression, ...] = ()
+
+    def surely_selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether it selects an object with these labels; one with expressions is taken not to."""
+        return not self.match_expressions and (self.match_labels or {}).items() <= labels.items()
+
+
+class PodAffinityTerm(Record):
+    """Pods to be near to, or away from, and what counts as near."""
+
+    topology_key: str = ""
+    label_selector: MatchLabels | None = None
+
+
+class WeightedPodAffinityTerm(Record):
+    """A preference."""
+
+    weight: int
+    pod_affinity_term: PodAffinityTerm
+
+
+class PodAntiAffinity(Record):
+    """`spec.affinity.podAntiAffinity`."""
+
+    required: tuple[PodAffinityTerm, ...] = msgspec.field(
+        name="requiredDuringSchedulingIgnoredDuringExecution", default=()
+    )
+    preferred: tuple[WeightedPodAffinityTerm, ...] = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default=()
+    )
+
+
 class Affinity(Record):
-    """`spec.affinity`, of which only the node part concerns Mooring."""
+    """`spec.affinity`, without affinity to other pods."""
 
     node_affinity: NodeAffinity | None = None
+    pod_anti_affinity: PodAntiAffinity | None = None

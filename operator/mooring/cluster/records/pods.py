@@ -1,10 +1,16 @@
 """Pods, and the specs that templates share with them."""
 
+from typing import Final
+
 import msgspec
 
-from mooring.cluster.records.affinity import Affinity, NodeAffinity
-from mooring.cluster.records.metadata import Condition, Key, Object, Record, holds
+from mooring.cluster.records.affinity import Affinity, MatchLabels, NodeAffinity
+from mooring.cluster.records.metadata import Condition, Key, Metadata, Object, Record, holds
 from mooring.cluster.records.quantities import Quantity
+from mooring.cluster.records.storage import PersistentVolumeClaimSpec
+
+#: Why a pod is not scheduled (kube-apiserver's own word, in the condition PodScheduled).
+_GATED: Final = "SchedulingGated"
 
 
 class ClaimSource(Record):
@@ -13,8 +19,17 @@ class ClaimSource(Record):
     claim_name: str
 
 
+class EphemeralTemplate(Record):
+    """What a generic ephemeral volume's claim is made from."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    spec: PersistentVolumeClaimSpec = msgspec.field(default_factory=PersistentVolumeClaimSpec)
+
+
 class EphemeralSource(Record):
-    """`ephemeral` of a pod's volume: the claim is named POD-VOLUME."""
+    """`ephemeral` of a pod's volume: the claim is named POD-VOLUME, and made once the pod is there."""
+
+    volume_claim_template: EphemeralTemplate = msgspec.field(default_factory=EphemeralTemplate)
 
 
 class Volume(Record):
@@ -46,6 +61,21 @@ class Toleration(Record):
     effect: str = ""
 
 
+class SchedulingGate(Record):
+    """What keeps schedulers away from a pod until whoever put it there takes it away (KEP-3521)."""
+
+    name: str
+
+
+class SpreadConstraint(Record):
+    """A topology spread constraint."""
+
+    max_skew: int = 1
+    topology_key: str = ""
+    when_unsatisfiable: str = "DoNotSchedule"
+    label_selector: MatchLabels | None = None
+
+
 class PodSpec(Record):
     """`spec` of a pod or of a pod template."""
 
@@ -56,6 +86,8 @@ class PodSpec(Record):
     affinity: Affinity | None = None
     tolerations: tuple[Toleration, ...] = ()
     containers: tuple[Container, ...] = ()
+    scheduling_gates: tuple[SchedulingGate, ...] = ()
+    topology_spread_constraints: tuple[SpreadConstraint, ...] = ()
 
     @property
     def node_affinity(self) -> NodeAffinity:
@@ -68,11 +100,12 @@ class PodStatus(Record):
     """`status` of a pod."""
 
     phase: str = ""
+    nominated_node_name: str = ""
     conditions: tuple[Condition, ...] = ()
 
 
 class Pod(Object):
-    """A pod. Without a claim only its place and its requests are kept: nothing else of it is ever read."""
+    """A pod. Without a claim only its place, requests and gates are kept: nothing else of it is ever read."""
 
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
@@ -88,9 +121,19 @@ class Pod(Object):
         return holds(self.status.conditions, "Ready")
 
     @property
+    def gates(self) -> frozenset[str]:
+        """Names of the gates that keep schedulers away from it."""
+        return frozenset(gate.name for gate in self.spec.scheduling_gates)
+
+    @property
     def was_given_up(self) -> bool:
-        """Whether a scheduler has tried to place it, in vain."""
-        return not self.spec.node_name and holds(self.status.conditions, "PodScheduled", status="False")
+        """Whether a scheduler has tried to place it, in vain.
+
+        Behind a gate none does, though the status is the same; and it stays so until the first attempt after the gate.
+        """
+        conditions = (each for each in self.status.conditions if each.type == "PodScheduled")
+        tried = any(each.status == "False" and each.reason != _GATED for each in conditions)
+        return tried and not self.spec.node_name
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -4,16 +4,27 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Final, TypeVar
 
-from mooring.api.annotations import PREFIX, STORAGE_STATE_PREFIX, STORK_PREFIX
+from mooring.api.annotations import (
+    DEFAULT_CLASS,
+    PREFIX,
+    SHAREDV4,
+    SHAREDV4_SERVICE,
+    STORAGE_STATE_PREFIX,
+    STORK_PREFIX,
+    UNSCHEDULABLE,
+)
 from mooring.api.conditions import ObjectCondition
 from mooring.cluster.records.metadata import Condition, Object
 from mooring.cluster.records.nodes import Node
 from mooring.cluster.records.pods import Pod, PodSpec, Volume
+from mooring.cluster.records.storage import PersistentVolume, StorageClass
 from mooring.cluster.records.workloads import Templated, Workload, WorkloadStatus
 
 #: Node and pod conditions of others that are read; the rest are dropped, or each heartbeat would look like a change.
 _READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", *ObjectCondition})
-_READ_ANNOTATIONS: Final = (PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX)
+_READ_ANNOTATIONS: Final = (PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX, DEFAULT_CLASS, *UNSCHEDULABLE.spellings)
+#: A driver's own attributes may be many and long.
+_READ_ATTRIBUTES: Final = (PREFIX, STORK_PREFIX, SHAREDV4, SHAREDV4_SERVICE)
 _READ_RESOURCES: Final = frozenset({"cpu", "memory", "pods"})
 
 AnyObject = TypeVar("AnyObject", bound=Object)
@@ -26,7 +37,7 @@ def slim(record: AnyObject) -> AnyObject:
     """
     meta = record.metadata
     meta.labels = _shared(meta.labels)
-    meta.annotations = _only_ours(meta.annotations)
+    meta.annotations = _only(_READ_ANNOTATIONS, meta.annotations)
     if isinstance(record, Workload):
         _slim_workload(record)
         return record
@@ -39,6 +50,11 @@ def slim(record: AnyObject) -> AnyObject:
         record.spec.node_name = intern(record.spec.node_name)
         record.status.conditions = _only_read(record.status.conditions)
         _slim_pod(record)
+    elif isinstance(record, PersistentVolume):
+        if record.spec.csi is not None:
+            record.spec.csi.volume_attributes = _only(_READ_ATTRIBUTES, record.spec.csi.volume_attributes)
+    elif isinstance(record, StorageClass):
+        record.parameters = _only(_READ_ATTRIBUTES, record.parameters)
     return record
 
 
@@ -50,7 +66,8 @@ def _slim_workload(workload: Workload) -> None:
         workload.metadata.generation = 0
         workload.spec, workload.status = type(workload.spec)(), WorkloadStatus()
         return
-    workload.template.metadata.annotations = _only_ours(workload.template.metadata.annotations)
+    template = workload.template.metadata
+    template.annotations = _only(_READ_ANNOTATIONS, template.annotations)
     workload.status.conditions = _only_read(workload.status.conditions)
 
 
@@ -63,17 +80,18 @@ def _slim_pod(pod: Pod) -> None:
     pod.metadata.owner_references = ()
     pod.status.conditions = ()
     spec = pod.spec
-    pod.spec = PodSpec(node_name=spec.node_name, containers=spec.containers)
+    pod.spec = PodSpec(node_name=spec.node_name, containers=spec.containers, scheduling_gates=spec.scheduling_gates)
 
 
 def _is_claim(volume: Volume) -> bool:
     return volume.persistent_volume_claim is not None or volume.ephemeral is not None
 
 
-def _only_ours(annotations: Mapping[str, str] | None) -> dict[str, str] | None:
-    if not annotations:
+def _only(read: tuple[str, ...], values: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Keep the keys that begin with one of these."""
+    if not values:
         return None
-    return {intern(key): value for key, value in annotations.items() if key.startswith(_READ_ANNOTATIONS)} or None
+    return {intern(key): value for key, value in values.items() if key.startswith(read)} or None
 
 
 def _only_read(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

@@ -2,12 +2,13 @@
 
 import msgspec
 
+from mooring.api.annotations import DEFAULT_CLASS
 from mooring.cluster.records.affinity import NodeSelector
 from mooring.cluster.records.metadata import Object, Record
 
 
 class CSISource(Record):
-    """`spec.csi` of a PersistentVolume."""
+    """`spec.csi` of a PersistentVolume; of its attributes only what says something about placement."""
 
     driver: str
     volume_handle: str = ""
@@ -69,7 +70,18 @@ class PersistentVolumeClaim(Object):
 
 
 class StorageClass(Object):
-    """A storage class."""
+    """A storage class; of its parameters only what says something about placement."""
 
     provisioner: str = ""
     volume_binding_mode: str = "Immediate"
+    parameters: dict[str, str] | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether claims that name no class get it."""
+        return self.annotations.get(DEFAULT_CLASS) == "true"
+
+    @property
+    def waits_for_pod(self) -> bool:
+        """Whether its claims are bound only once a pod that mounts them has a node."""
+        return self.volume_binding_mode == "WaitForFirstConsumer"

@@ -153,6 +153,32 @@ def test_a_deployment_keeps_its_resource_version_and_our_annotations() -> None:
     assert [condition.type for condition in found.status.conditions] == ["mooring.dev/VolumeLocal"]
 
 
+def test_of_storage_only_what_says_something_of_placement_is_kept() -> None:
+    """Drivers' attributes and parameters are many, and there may be thousands of volumes."""
+    said = {"sharedv4": "true", "sharedv4_svc_type": "ClusterIP", "mooring.dev/preferRemoteNode": "false"}
+    storks = {"stork.libopenstorage.org/skipSchedulerScoring": "true"}
+    others = {"repl": "3", "storage.kubernetes.io/csiProvisionerIdentity": "x"}
+    volume = builders.volume("v", labels={"team": "a"}, attributes={**said, **storks, **others})
+    plain = builders.volume("v", attributes=others)
+    fast = builders.storage_class("fast", default=True, parameters={**said, **storks, **others})
+
+    assert volume.spec.csi is not None
+    assert volume.spec.csi.volume_attributes == {**said, **storks}
+    assert volume.labels == {"team": "a"}
+    assert plain.spec.csi is not None
+    assert plain.spec.csi.volume_attributes is None
+    assert (fast.parameters, fast.is_default) == ({**said, **storks}, True)
+    assert builders.volume("local", driver="").spec.csi is None
+
+
+def test_a_node_keeps_the_operators_annotation_that_closes_it() -> None:
+    """It has another prefix than the rest."""
+    key = "operator.libopenstorage.org/unschedulable"
+    found = builders.node("n1", annotations={key: "true", "operator.libopenstorage.org/other": "x"})
+
+    assert found.annotations == {key: "true"}
+
+
 def test_an_empty_list_of_terms_is_not_the_same_as_none() -> None:
     """The API server tells `preferred: []` from no preferred, so the record must."""
     field = "preferredDuringSchedulingIgnoredDuringExecution"

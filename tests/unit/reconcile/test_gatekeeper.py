@@ -1,0 +1,233 @@
+"""The gatekeeper: whose pods it lets through, when, and that no refusal holds a pod for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import pytest
+from tests.unit import builders
+from tests.unit.builders import claim, data, node, soft, strict
+from tests.unit.reconcile.recorder import Recorder
+
+from mooring.api.annotations import GATE, GATED_BY
+from mooring.cluster.connection import ApiError
+from mooring.cluster.index import Cluster
+from mooring.cluster.records import Expression, NodeSelector, Pod, Term
+from mooring.locate.locator import Locator
+from mooring.reconcile import gatekeeper
+from mooring.reconcile.gatekeeper import Gatekeeper
+
+_NODES: Final = [node("n1"), node("n2")]
+_DRAWN: Final = data("c", replicas="n1")
+_ON_N1: Final = NodeSelector((Term(match_fields=(Expression("metadata.name", "In", ("n1",)),)),))
+_NOMINATED: Final = [("nominate", "web", "n1"), ("let_through", "web", None)]
+_PLACED: Final = [("let_through", "web", _ON_N1)]
+
+
+def gated(name: str = "web", *, by: str = "me", others: Sequence[str] = ()) -> Pod:
+    """A pod behind our gate, which some replica put there."""
+    return builders.pod(name, "c", uid=f"uid-{name}", annotations={GATED_BY: by}, gates=[GATE, *others])
+
+
+@asynccontextmanager
+async def keeping(
+    *objects: Any, writer: Recorder, told: list[tuple[str, float]] | None = None
+) -> AsyncIterator[tuple[Cluster, Gatekeeper]]:
+    """A replica called `me` that watches over the gated pods of a cluster."""
+    cluster = builders.cluster_of(_NODES, *objects)
+    observed = [] if told is None else told
+    keeper = Gatekeeper(
+        cluster, Locator(cluster), writer, identity="me", observe=lambda *outcome: observed.append(outcome)
+    )
+    task = asyncio.create_task(keeper.run())
+    try:
+        yield cluster, keeper
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+async def settled() -> None:
+    """Let everything that could happen at once happen."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "written"),
+    [(soft(), _NOMINATED), (strict(), _PLACED), ((), [("let_through", "web", None)])],
+    ids=["soft", "strict", "no rule"],
+)
+async def test_a_pod_is_let_through_with_what_its_rule_says(rule: Any, written: list[Any]) -> None:
+    """Whether it was there before, as after a restart, or comes now; the nomination before the gate goes."""
+    writer = Recorder()
+    async with keeping(rule, _DRAWN, gated(), writer=writer):
+        await until(lambda: len(writer.written) == len(written))
+    assert writer.written == written
+
+    writer = Recorder()
+    async with keeping(rule, _DRAWN, writer=writer) as (cluster, _):
+        await settled()
+        cluster.put("Pod", gated())
+        await until(lambda: len(writer.written) == len(written))
+    assert writer.written == written
+
+
+async def test_it_is_manned_while_it_works() -> None:
+    """Pods are gated only as long as somebody is there."""
+    async with keeping(writer=Recorder()) as (_, keeper):
+        assert not keeper.is_running
+        await settled()
+        assert keeper.is_running
+    assert not keeper.is_running
+
+
+async def test_a_pod_is_let_through_once() -> None:
+    """What happens until the watch tells of it changes nothing."""
+    writer = Recorder()
+    async with keeping(soft(), _DRAWN, gated(), writer=writer) as (cluster, keeper):
+        await until(lambda: writer.written == _NOMINATED)
+        cluster.put("PersistentVolumeClaim", claim("c", "pv-c", labels={"changed": "yes"}))
+        keeper.lead()
+        await settled()
+
+        assert writer.written == _NOMINATED
+
+
+async def test_a_pod_waits_for_its_claim_and_volume() -> None:
+    """Each of them wakes it."""
+    writer = Recorder()
+    bound, volume = _DRAWN
+    async with keeping(strict(), gated(), writer=writer) as (cluster, _):
+        await settled()
+        cluster.put("PersistentVolumeClaim", claim("c"))
+        cluster.put("PersistentVolumeClaim", bound)
+        await settled()
+        assert writer.written == []
+
+        cluster.put("PersistentVolume", volume)
+        await until(lambda: writer.written == _PLACED)
+
+
+async def test_somebody_elses_gate_is_waited_for() -> None:
+    """And then the pod is nominated at once."""
+    writer = Recorder()
+    async with keeping(soft(), _DRAWN, gated(others=["example.com/quota"]), writer=writer) as (cluster, _):
+        await settled()
+        assert writer.written == []
+
+        cluster.put("Pod", gated())
+        await until(lambda: writer.written == _NOMINATED)
+
+
+async def test_a_rule_that_goes_lets_its_pods_go() -> None:
+    """A pod that waited for a claim because of it does so no longer."""
+    writer = Recorder()
+    async with keeping(soft("p"), gated(), writer=writer) as (cluster, _):
+        await settled()
+        assert writer.written == []
+
+        cluster.remove("VolumePlacementPolicy", soft("p").key)
+        await until(lambda: writer.written == [("let_through", "web", None)])
+
+
+async def test_what_another_replica_gated_is_its_own_affair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, as long as this one does not lead."""
+    monkeypatch.setattr(gatekeeper, "SWEEP_SECONDS", 0.0)
+    writer = Recorder()
+    async with keeping(soft(), _DRAWN, gated(by="another"), gated("own"), writer=writer):
+        await until(lambda: len(writer.written) == 2)
+        await settled()
+
+    assert {name for _, name, _ in writer.written} == {"own"}
+
+
+async def test_the_leader_gives_others_their_time() -> None:
+    """A replica that is there lets its pods through within milliseconds; two of them would nominate two nodes."""
+    writer = Recorder()
+    async with keeping(soft(), _DRAWN, gated(by="another"), gated("own"), writer=writer) as (_, keeper):
+        keeper.lead()
+        await until(lambda: len(writer.written) == 2)
+        await settled()
+
+    assert {name for _, name, _ in writer.written} == {"own"}
+
+
+async def test_the_leader_sweeps_what_others_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of a replica that is gone, which were there before or came later, and gates that nobody signed."""
+    monkeypatch.setattr(gatekeeper, "SWEEP_SECONDS", 0.05)
+    writer = Recorder()
+    unsigned = builders.pod("unsigned", "c", uid="uid-unsigned", gates=[GATE])
+    async with keeping(_DRAWN, gated("early", by="another"), unsigned, writer=writer) as (cluster, keeper):
+        await settled()
+        keeper.lead()
+        cluster.put("Pod", gated("late", by="another"))
+        await until(lambda: len(writer.written) == 3)
+
+    assert {name for _, name, _ in writer.written} == {"early", "late", "unsigned"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "failing", "written"),
+    [
+        (soft(), {"nominate": ApiError(403, "forbidden")}, [("let_through", "web", None)]),
+        (soft(), {"nominate": TimeoutError()}, _NOMINATED),
+        (soft(), {"let_through": ApiError(500, "trouble")}, [_NOMINATED[0], *_NOMINATED]),
+        (strict(), {"let_through": OSError("connection reset")}, _PLACED),
+        (
+            strict(),
+            {"let_through": ApiError(422, "terms are fixed")},
+            [("let_through", "web", None), ("event", "web", "PlacementFailed")],
+        ),
+    ],
+    ids=["no nomination is taken", "no answer", "trouble", "no connection", "the affinity is not taken"],
+)
+async def test_no_refusal_holds_a_pod(rule: Any, failing: dict[str, Exception], written: list[Any]) -> None:
+    """What may pass is tried again, and without what cannot be had the pod goes as it is."""
+    writer = Recorder(**failing)
+    async with keeping(rule, _DRAWN, gated(), writer=writer):
+        await until(lambda: writer.written == written)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+async def test_a_pod_that_is_gone_is_no_trouble(status: int) -> None:
+    """It is not tried again, and the next one is let through."""
+    writer = Recorder(let_through=ApiError(status, "gone"))
+    async with keeping(gated(), writer=writer) as (cluster, _):
+        await settled()
+        assert writer.written == []
+
+        cluster.put("Pod", gated("next"))
+        await until(lambda: writer.written == [("let_through", "next", None)])
+
+
+async def test_a_pod_of_the_same_name_is_another_one() -> None:
+    """A StatefulSet's pod comes back under its name, gated again."""
+    writer = Recorder()
+    async with keeping(gated(), writer=writer) as (cluster, _):
+        await until(lambda: len(writer.written) == 1)
+        cluster.remove("Pod", "shop/web")
+        again = gated()
+        again.metadata.uid = "uid-2"
+        cluster.put("Pod", again)
+
+        await until(lambda: len(writer.written) == 2)
+
+
+async def test_how_pods_were_let_through_is_told() -> None:
+    """In one word, with the time since the pod was seen."""
+    told: list[tuple[str, float]] = []
+    for count, rule in enumerate([soft(), strict(), ()], start=1):
+        async with keeping(rule, _DRAWN, gated(), writer=Recorder(), told=told):
+            await until(lambda wanted=count: len(told) == wanted)
+
+    assert [outcome for outcome, _ in told] == ["nominated", "placed", "free"]
+    assert all(0 <= seconds < 10 for _, seconds in told)
