@@ -12,6 +12,7 @@ import yaml
 from tests.unit.docs.markdown import DOCS, PAGES, REPOSITORY, anchors, blocks, links, read, rows, section, spans
 
 from mooring.api import permissions
+from mooring.api.annotations import OPERATOR_PREFIX, PROBE_LABEL, PROBED, STORK_PREFIX
 from mooring.api.conditions import ObjectCondition, PlacementAppliedReason, PolicyCondition, PolicyReason
 from mooring.api.conditions import VolumeLocalReason as LocalReason
 from mooring.api.crd import openapi_schema
@@ -19,6 +20,7 @@ from mooring.api.permissions import PolicyRule
 from mooring.api.policy import API_VERSION, PolicyKind, parse_policy
 from mooring.cli import app
 from mooring.cluster.index import Cluster
+from mooring.lint.vocabulary import WORDS
 from mooring.serve.metrics import Metrics
 
 OPTIONS_OF_OTHERS = {
@@ -136,6 +138,15 @@ def fields_with_path(schema: Mapping[str, Any], *path: str) -> Iterator[tuple[st
     for name, inner in schema.get("properties", {}).items():
         yield ".".join((*path, name)), inner
         yield from fields_with_path(inner, *path, name)
+
+
+def test_every_word_is_explained() -> None:
+    """Every annotation and label is on the page about policies, and STORK's are on its own page with their twins."""
+    of_policies, of_stork = (set(spans(read(DOCS / name))) for name in ("policies.md", "stork.md"))
+    storks = {word for word in WORDS if word.startswith((STORK_PREFIX, OPERATOR_PREFIX))}
+
+    assert {*WORDS} - {PROBE_LABEL, PROBED} <= of_policies
+    assert storks | {f"mooring.dev/{word.rpartition('/')[2]}" for word in storks} <= of_stork
 
 
 @pytest.mark.parametrize("reasons", [LocalReason, PlacementAppliedReason], ids=["VolumeLocal", "PlacementApplied"])
