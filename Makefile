@@ -48,6 +48,10 @@ check: venv ## Run the linters and type checks
 bench: venv ## Measure; figures are printed, not asserted (QUICK=1 for a tenth of the size)
 	@$(BIN)/python -m tests.bench.run $(if $(QUICK),--quick)
 
+.PHONY: chaos
+chaos: venv ## Break everything around Mooring while pods come; some minutes, ends with 1 on a broken promise (SEED=number)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
 .PHONY: generate
 generate: venv ## Generate crds/ and helm/mooring/files from the models
 	@$(BIN)/python -m mooring.api.crd crds
