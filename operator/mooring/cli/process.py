@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ from mooring.serve.priorities import ScoreProfile
 from mooring.serve.tls import ServingCertificate, from_files, from_secret
 
 _SYNC_POLL_SECONDS: Final = 0.05
+#: Pods are not gated while nothing has been heard of pods for so long, in seconds.
+_BLIND_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -146,6 +149,7 @@ class _Replica:
         self._reflectors: Final = [
             Reflector(api, resource, self._cluster, on_restart=self._count_restart) for resource in RESOURCES.values()
         ]
+        self._pods: Final = next(reflector for reflector in self._reflectors if reflector.kind == "Pod")
         self._metrics.watch(self._cluster, localities=self._ledger.localities)
         self._metrics.watch_sync_age({reflector.kind: _age_of(reflector) for reflector in self._reflectors})
         namespace, name = settings.scheduler_lease
@@ -163,6 +167,7 @@ class _Replica:
             AdmissionProbe(api, namespace=settings.namespace),
             by_hostname=settings.hostname_affinity,
             nominates=settings.soft_locality is SoftLocality.NOMINATE,
+            calm_for=self._calm_for,
         )
         self._gatekeeper: Final = Gatekeeper(
             self._cluster,
@@ -244,8 +249,16 @@ class _Replica:
             scheduler_alive=lambda: self._scheduler.alive,
             set_scheduler_name=self._settings.set_scheduler_name,
             by_hostname=self._settings.hostname_affinity,
-            gating=_gating(self._settings, is_manned=lambda: self._gatekeeper.is_running),
+            gating=_gating(self._settings, is_manned=self._is_manned),
         )
+
+    def _is_manned(self) -> bool:
+        """Whether a pod that is gated now would be let through: a watch that is begun anew is back in milliseconds."""
+        return self._gatekeeper.is_running and self._pods.blind_for < _BLIND_SECONDS
+
+    def _calm_for(self) -> float:
+        interrupted = self._pods.interrupted
+        return inf if interrupted is None else time.monotonic() - interrupted
 
     def _is_synced(self) -> bool:
         return not unsynced(self._reflectors)

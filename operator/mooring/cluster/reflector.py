@@ -68,6 +68,7 @@ class Reflector:
     Attributes:
         synced: whether a complete list has been taken in since the start.
         heard: when the API server was last heard of this kind, as `time.monotonic()` gives it.
+        interrupted: when it was last lost, or refused a watch; None if it never was.
         problem: why it is not synced, for a person.
     """
 
@@ -76,7 +77,9 @@ class Reflector:
     ) -> None:
         self.synced = False
         self.heard = time.monotonic()
+        self.interrupted: float | None = None
         self.problem = "not listed yet"
+        self._closed: float | None = time.monotonic()
         self._api: Final = api
         self._resource: Final = resource
         self._cluster: Final = cluster
@@ -90,6 +93,11 @@ class Reflector:
     def kind(self) -> str:
         """The kind that is mirrored."""
         return self._resource.kind
+
+    @property
+    def blind_for(self) -> float:
+        """For how many seconds nothing would be heard of a change; 0 while a watch is open."""
+        return 0.0 if self._closed is None else time.monotonic() - self._closed
 
     async def run(self) -> None:
         """Mirror until cancelled. No failure of the API server or the network ends it."""
@@ -124,6 +132,7 @@ class Reflector:
 
     def _report(self, error: Exception) -> None:
         detail = str(error) or type(error).__name__
+        self.interrupted = time.monotonic()
         if not self.synced:
             self.problem = detail
         _log.warning("watch interrupted", kind=self.kind, error=detail)
@@ -166,6 +175,7 @@ class Reflector:
         except ApiError as error:
             raise (_ExpiredError() if error.status == _GONE else error) from error
         async with response:
+            self._closed = None
             try:
                 async for line in _lines(response):
                     self.heard = time.monotonic()
@@ -173,6 +183,8 @@ class Reflector:
                     await self._pace.breathe()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._report(error)  # what was taken in stays taken in: the next watch resumes here
+            finally:
+                self._closed = time.monotonic()
         return version
 
     def _take(self, line: bytes) -> str:

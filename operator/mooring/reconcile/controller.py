@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from math import inf
 from typing import Final
 
 import aiohttp
@@ -50,14 +51,26 @@ class Controller:
         *,
         by_hostname: bool = False,
         nominates: bool = True,
+        calm_for: Callable[[], float] = lambda: inf,
     ) -> None:
-        """Take what the reconcilers need; `nominates` is whether soft rules are kept by nominations."""
+        """Take what the reconcilers need.
+
+        Args:
+            cluster: the index.
+            locator: where volumes' data lies.
+            writer: writes.
+            ledger: who counts where.
+            probe: knows whether admission answers pods.
+            by_hostname: whether affinity names nodes by their hostname label instead of their name.
+            nominates: whether soft rules are kept by nominations.
+            calm_for: for how many seconds the API server has been there without a break.
+        """
         self._cluster: Final = cluster
         self._locator: Final = locator
         self._queue: Final = WorkQueue()
         self._waiters: Final = Waiters()
         pods = PodReconciler(cluster, locator, writer, ledger, self._waiters, nominates=nominates)
-        mover = Mover(cluster, writer, probe, nominates=nominates)
+        mover = Mover(cluster, writer, probe, nominates=nominates, calm_for=calm_for)
         workloads = WorkloadReconciler(cluster, locator, writer, ledger, mover, by_hostname=by_hostname)
         policies = PolicyReconciler(cluster, writer, ledger)
         self._turns: Final[dict[str, _Turn]] = {

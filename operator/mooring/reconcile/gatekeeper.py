@@ -1,7 +1,8 @@
 """Letting pods through that admission gated: nominated, or with the affinity they waited for, and always in the end.
 
 Every replica lets through what it gated itself, so that a pod is held for milliseconds, whoever leads. What nobody
-else takes care of (a replica that is gone, a gate written by hand) the leader does.
+takes care of (a replica that is gone, a gate written by hand) the leader does, and if there is none, anybody. That two
+do it at a time does no harm: a gate that is gone stays gone.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ from mooring.reconcile.writer import Event, Writer
 _WORKERS: Final = 16
 #: How long a pod is left to the replica that gated it before the leader lets it through, in seconds.
 SWEEP_SECONDS: Final = 2.0
+#: How long before any other replica does, because there may be no leader at the moment.
+ORPHAN_SECONDS: Final = 10.0
+#: A pod that could not be let through is tried again at least this often, in seconds: somebody waits for it.
+_LONGEST_DELAY: Final = 2.0
 #: Changes of policies and the like within this time become one look at all gated pods, in seconds.
 _SETTLE_SECONDS: Final = 0.2
 _RULE_KINDS: Final = frozenset(
@@ -61,8 +66,9 @@ class Gatekeeper:
         self._identity: Final = identity
         self._by_hostname: Final = by_hostname
         self._observe: Final = observe
-        self._queue: Final = WorkQueue()
+        self._queue: Final = WorkQueue(longest_delay=_LONGEST_DELAY)
         self._seen: Final[dict[str, float]] = {}
+        self._due: Final[dict[str, float]] = {}
         self._done: Final[set[str]] = set()
         self._leads = False
         self.is_running = False
@@ -102,6 +108,7 @@ class Gatekeeper:
         if change.new is not None and GATE in change.new.gates:
             self._take(change.new)
         elif self._seen.pop(change.key, None) is not None:
+            self._due.pop(change.key, None)
             self._done.discard((change.new or change.old).metadata.uid)
 
     def _take(self, pod: Pod) -> None:
@@ -135,13 +142,14 @@ class Gatekeeper:
         pod = self._cluster.pods.get(key.name)
         if pod is None or GATE not in pod.gates or pod.metadata.uid in self._done:
             return None
-        wait = self._left_to_others(pod)
-        if wait is None or wait > 0:
-            return wait
         decision = decide(subject_of_pod(pod), self._cluster, self._locator)
         found = release(pod, decision, self._cluster, by_hostname=self._by_hostname)
         if found is None:
+            self._due.pop(pod.key, None)
             return None
+        wait = self._left_to_others(pod)
+        if wait > 0:
+            return wait
         try:
             await self._let_through(pod, found)
         except ApiError as error:
@@ -150,13 +158,12 @@ class Gatekeeper:
             # The pod is gone, or another one of its name is there, which comes by itself.
         return None
 
-    def _left_to_others(self, pod: Pod) -> float | None:
-        """How long a pod is left to whoever gated it, in seconds; None for as long as somebody else leads."""
+    def _left_to_others(self, pod: Pod) -> float:
+        """How many more seconds a pod that may pass is left to whoever should let it through."""
         if pod.annotations.get(GATED_BY) == self._identity:
             return 0.0
-        if not self._leads:
-            return None
-        return max(0.0, self._seen.get(pod.key, 0.0) + SWEEP_SECONDS - time.monotonic())
+        patience = SWEEP_SECONDS if self._leads else ORPHAN_SECONDS
+        return self._due.setdefault(pod.key, time.monotonic()) + patience - time.monotonic()
 
     async def _let_through(self, pod: Pod, found: Release) -> None:
         since = self._seen.get(pod.key, time.monotonic())

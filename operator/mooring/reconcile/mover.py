@@ -1,6 +1,7 @@
 """Carrying out the moves of `updateMode: Reconcile` by eviction, with every brake on."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -17,6 +18,11 @@ from mooring.reconcile.writer import Event, EvictionRefusedError, Writer
 _log = structlog.get_logger(__name__)
 
 
+#: After an outage of the API server its controllers come back in their own time (seen: half a minute later than this
+#: one), and until then nobody replaces what is evicted. In seconds.
+CALM_SECONDS: Final = 60.0
+
+
 class Probe(Protocol):
     """Knows whether admission answers pods."""
 
@@ -31,11 +37,15 @@ class Mover:
         brakes: shared by moves of both kinds.
     """
 
-    def __init__(self, cluster: Cluster, writer: Writer, probe: Probe, *, nominates: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, writer: Writer, probe: Probe, *, nominates: bool, calm_for: Callable[[], float]
+    ) -> None:
+        """Take what a move needs; `calm_for` is for how many seconds the API server has been there."""
         self.brakes: Final = Brakes(cluster)
         self._cluster: Final = cluster
         self._writer: Final = writer
         self._probe: Final = probe
+        self._calm_for: Final = calm_for
         self._nominates: Final = nominates
         self._attempts: Final = Attempts()
 
@@ -77,8 +87,12 @@ class Mover:
 
     async def _held(self, policy: Policy, workload: Key) -> str:
         held = self.brakes.hold(policy, workload, now=time.monotonic())
-        if held or await self._probe.answers():
+        if held:
             return held
+        if self._calm_for() < CALM_SECONDS:
+            return "the API server was away a moment ago, and its controllers may still be"
+        if await self._probe.answers():
+            return ""
         return "pods are evicted only while the admission webhook is known to answer, and it does not"
 
 

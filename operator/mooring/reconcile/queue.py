@@ -17,7 +17,9 @@ class WorkQueue:
     change is lost and no object is worked on twice at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_delay: float = _LONGEST_DELAY) -> None:
+        """Make an empty queue; a key that fails again and again comes at least every `longest_delay` seconds."""
+        self._longest_delay: Final = longest_delay
         self._ready: Final[asyncio.Queue[Key]] = asyncio.Queue()
         self._waiting: Final[set[Key]] = set()
         self._working: Final[set[Key]] = set()
@@ -68,7 +70,7 @@ class WorkQueue:
         self._failures[key] = failures + 1
         self._release(key)
         if key not in self._waiting:
-            self.add_after(key, min(_FIRST_DELAY * 2**failures, _LONGEST_DELAY))
+            self.add_after(key, min(_FIRST_DELAY * 2**failures, self._longest_delay))
 
     def _release(self, key: Key) -> None:
         self._working.discard(key)

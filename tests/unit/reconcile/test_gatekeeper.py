@@ -140,7 +140,7 @@ async def test_a_rule_that_goes_lets_its_pods_go() -> None:
 
 
 async def test_what_another_replica_gated_is_its_own_affair(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it takes, as long as this one does not lead."""
+    """For a while, as long as this one does not lead."""
     monkeypatch.setattr(gatekeeper, "SWEEP_SECONDS", 0.0)
     writer = Recorder()
     async with keeping(soft(), _DRAWN, gated(by="another"), gated("own"), writer=writer):
@@ -173,6 +173,29 @@ async def test_the_leader_sweeps_what_others_left(monkeypatch: pytest.MonkeyPatc
         await until(lambda: len(writer.written) == 3)
 
     assert {name for _, name, _ in writer.written} == {"early", "late", "unsigned"}
+
+
+async def test_without_a_leader_anybody_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer, so that a leader comes first where there is one."""
+    monkeypatch.setattr(gatekeeper, "ORPHAN_SECONDS", 0.05)
+    writer = Recorder()
+    async with keeping(soft(), _DRAWN, gated(by="another"), writer=writer):
+        await until(lambda: writer.written == _NOMINATED)
+
+
+async def test_the_time_of_others_begins_when_the_pod_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its claim may have come a moment ago, and whoever gated it long before be just about to let it through."""
+    monkeypatch.setattr(gatekeeper, "SWEEP_SECONDS", 0.3)
+    writer = Recorder()
+    async with keeping(soft(), gated(by="another"), writer=writer) as (cluster, keeper):
+        keeper.lead()
+        await asyncio.sleep(0.35)
+        for record in _DRAWN:
+            cluster.put(builders.kind_of(record), record)
+        await settled()
+        assert writer.written == []
+
+        await until(lambda: writer.written == _NOMINATED)
 
 
 @pytest.mark.parametrize(
