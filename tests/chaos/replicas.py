@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import yaml
-from tests.chaos.wire import Wire
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
+from tests.e2e.wire import Wire, api_wire, through
 
 from mooring.sandbox.client import ApiClient
 from mooring.sandbox.launcher import Sandbox
@@ -99,14 +98,12 @@ class Replicas:
     def __init__(self, sandbox: Sandbox, release: Release, directory: Path, *, webhook_port: int) -> None:
         """Prepare replicas whose webhook the API server finds at `webhook_port`."""
         self._release: Final = release
-        self.api: Final = Wire(
-            free_ports(["api"], taken=[])["api"], to=lambda: [sandbox.layout.ports["kube-apiserver"]]
-        )
+        self.api: Final = api_wire(sandbox)
         self._services: Final = (
             Wire(webhook_port, to=lambda: [each.webhook_port for each in self.all if each.ready]),
             Wire(sandbox.extender_port, to=lambda: [each.port for each in self.all if each.ready]),
         )
-        kubeconfig = _through(self.api, release.kubeconfig, directory / "wired.kubeconfig")
+        kubeconfig = through(self.api, release.kubeconfig, directory / "wired.kubeconfig")
         # Pods stay with the scheduler that they name.
         arguments = (*release.arguments, f"--kubeconfig={kubeconfig}", "--no-set-scheduler-name")
         # A container that is started again finds the pods that it gated; those of a pod that is gone are the leader's.
@@ -151,15 +148,6 @@ class Replicas:
         """Count what should not be in a healthy log, but for kopf, which calls each of its own retries an error."""
         lines = (line for each in self.all for process in each.starts for line in process.complaints())
         return Counter(str(line["event"]) for line in lines if not str(line["event"]).startswith("Request attempt #"))
-
-
-def _through(wire: Wire, kubeconfig: Path, file: Path) -> Path:
-    """Write a kubeconfig that goes to the same server through a wire."""
-    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    config["clusters"][0]["cluster"]["server"] = f"https://{LOOPBACK}:{wire.port}"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    file.chmod(0o600)
-    return file
 
 
 def _why_ended(process: MooringProcess) -> str:

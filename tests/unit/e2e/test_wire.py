@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.chaos.wire import Wire
+from tests.e2e.wire import Wire
 
 from mooring.sandbox.processes import LOOPBACK, free_ports
 

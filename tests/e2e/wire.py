@@ -7,10 +7,14 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from mooring.sandbox.processes import LOOPBACK
+import yaml
+
+from mooring.sandbox.launcher import Sandbox
+from mooring.sandbox.processes import LOOPBACK, free_ports
 
 _CHUNK: Final = 65536
 
@@ -96,6 +100,20 @@ class Wire:
         await self._abort()
         while self._links:
             await asyncio.sleep(0.01)
+
+
+def api_wire(sandbox: Sandbox) -> Wire:
+    """Give a wire to a sandbox's API server."""
+    return Wire(free_ports(["api"], taken=[])["api"], to=lambda: [sandbox.layout.ports["kube-apiserver"]])
+
+
+def through(wire: Wire, kubeconfig: Path, file: Path) -> Path:
+    """Write a kubeconfig that goes to the same server through a wire."""
+    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    config["clusters"][0]["cluster"]["server"] = f"https://{LOOPBACK}:{wire.port}"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    file.chmod(0o600)
+    return file
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
