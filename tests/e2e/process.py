@@ -8,12 +8,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from tests.e2e.support import eventually
+
+#: A leader ends that has not renewed its Lease for seven seconds.
+_LONGEST_PAUSE: Final = 4.5
 
 
 class MooringProcess:
@@ -67,6 +71,18 @@ class MooringProcess:
     def wait(self, *, timeout: float) -> int:
         """Wait for its end and give its exit code."""
         return self._running.wait(timeout)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it hang while inside, so that nobody gets an answer, but not so long that it would lose its Lease."""
+        os.kill(self.pid, signal.SIGSTOP)
+        timer = threading.Timer(_LONGEST_PAUSE, os.kill, (self.pid, signal.SIGCONT))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            os.kill(self.pid, signal.SIGCONT)
 
     def status(self, path: str) -> int:
         """Give the HTTP status of a page."""

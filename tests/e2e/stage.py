@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
 from tests.e2e.process import MooringProcess
-from tests.e2e.support import Value, eventually
+from tests.e2e.support import eventually
 
 from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox
@@ -33,21 +33,13 @@ class Stage:
     """What a test puts into a cluster, and what it reads there. `close` takes away what no namespace holds."""
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        client: ApiClient,
-        namespace: str,
-        operator: MooringProcess,
-        *,
-        user: str,
-        patience: float = 30,
+        self, sandbox: Sandbox, client: ApiClient, namespace: str, operator: MooringProcess, *, user: str
     ) -> None:
         self.sandbox = sandbox
         self.client = client
         self.namespace = namespace
         self.operator = operator
         self.user = user
-        self._patience = patience
         self._leftovers: list[str] = []
 
     def close(self) -> None:
@@ -56,9 +48,6 @@ class Stage:
         with self.sandbox.client() as self.client:
             for path in reversed(self._leftovers):
                 self.delete(path)
-
-    def _eventually(self, check: Callable[[], Value]) -> Value:
-        return eventually(check, timeout=self._patience)
 
     # What is created.
 
@@ -76,14 +65,19 @@ class Stage:
         **fields: Any,
     ) -> None:
         """Create a bound claim for each name, and wait until Mooring knows where their data lies."""
+        claims = []
         for name, nodes in places.items():
             volume = self.volume_name(name)
             made = manifests.volume(volume, name, self.namespace, nodes=nodes, modes=modes, **fields)
             self.create_in_cluster("/api/v1/persistentvolumes", made)
             storage_class = made["spec"]["storageClassName"]
-            claim = manifests.claim(name, volume_name=volume, modes=modes, storage_class=storage_class, labels=labels)
-            self.client.create(f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims", claim)
-        self._eventually(lambda: self._bound() >= places.keys())
+            claims.append(
+                manifests.claim(name, volume_name=volume, modes=modes, storage_class=storage_class, labels=labels)
+            )
+        # A claim that its controller sees before its volume would wait for the next look at everything.
+        for claim in claims:
+            self.client.create(self.path("persistentvolumeclaims"), claim)
+        eventually(lambda: self._bound() >= places.keys())
         if known:
             for name, nodes in places.items():
                 if nodes:
@@ -104,7 +98,7 @@ class Stage:
             kept = self.operator.ask("filter", body)["NodeNames"]
             return sorted(kept) == sorted(nodes)
 
-        self._eventually(knows)
+        eventually(knows)
 
     def move_data(self, claim: str, *nodes: str) -> None:
         """Say that a volume's data lies elsewhere now."""
@@ -128,20 +122,30 @@ class Stage:
         """Create a policy, and wait until it is in force."""
         self.client.create(self.path("volumeplacementpolicies"), manifests.policy(name, **spec))
         if settled:
-            self._eventually(lambda: self.policy_status(name).get("observedGeneration") == 1)
+            eventually(lambda: self.policy_status(name).get("observedGeneration") == 1)
 
     def cluster_policy(self, name: str, **spec: Any) -> None:
         """Create a policy of the cluster, and wait until it is in force."""
         collection = "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies"
         self.create_in_cluster(collection, manifests.cluster_policy(name, **spec))
-        self._eventually(
-            lambda: self.client.get(f"{collection}/{name}").get("status", {}).get("observedGeneration") == 1
-        )
+        eventually(lambda: self.client.get(f"{collection}/{name}").get("status", {}).get("observedGeneration") == 1)
 
     def create_in_cluster(self, collection: str, manifest: Manifest) -> None:
         """Create an object that is in no namespace; it goes with the test."""
         self.client.create(collection, manifest)
         self._leftovers.append(f"{collection}/{manifest['metadata']['name']}")
+
+    def high_priority(self) -> str:
+        """Create a priority above that of all other pods of the test, and give its name."""
+        name = f"high-{self.namespace}"
+        made = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": 1000,
+        }
+        self.create_in_cluster("/apis/scheduling.k8s.io/v1/priorityclasses", made)
+        return name
 
     def own_nodes(
         self, count: int, *, cpu: str = "8", labels: Mapping[str, str] | None = None
@@ -160,7 +164,7 @@ class Stage:
         self._leftovers += [f"/api/v1/nodes/{name}" for name in names]
         create_nodes(self.sandbox.layout, made, progress=lambda _: None)
         for name in names:
-            self._eventually(lambda name=name: _is_ready(self.client.get(f"/api/v1/nodes/{name}")))  # type: ignore[misc]
+            eventually(lambda name=name: _is_ready(self.client.get(f"/api/v1/nodes/{name}")))  # type: ignore[misc]
         toleration = {"key": "test", "operator": "Exists"}
         return names, {"nodeSelector": {"test": mark}, "tolerations": [toleration]}
 
@@ -189,7 +193,7 @@ class Stage:
 
     def node_of(self, pod: str) -> str:
         """Wait until a pod is scheduled, and give its node."""
-        return str(self._eventually(lambda: self.client.get(self.path("pods", pod))["spec"].get("nodeName")))
+        return str(eventually(lambda: self.client.get(self.path("pods", pod))["spec"].get("nodeName")))
 
     def nodes_of(self, pods: Sequence[str]) -> dict[str, str]:
         """Wait until all these pods are scheduled, and give their nodes."""
@@ -197,14 +201,17 @@ class Stage:
 
     def unscheduled(self, pod: str) -> str:
         """Wait until the scheduler has given a pod up, and give what it says."""
-        return str(
-            self._eventually(lambda: self._condition(self.path("pods", pod), "PodScheduled", "False"))["message"]
-        )
+        return str(eventually(lambda: self._condition(self.path("pods", pod), "PodScheduled", "False"))["message"])
 
     def pods_of(self, deployment: str) -> list[Manifest]:
         """Give a Deployment's pods that are not going away, as they are now."""
         listed = self.client.get(f"{self.path('pods')}?labelSelector=app%3D{deployment}")["items"]
         return [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
+
+    def staying(self) -> set[str]:
+        """Give the names of all pods that are there now and are not going away."""
+        listed = self.client.get(self.path("pods"))["items"]
+        return {pod["metadata"]["name"] for pod in listed if "deletionTimestamp" not in pod["metadata"]}
 
     def runs_on(self, deployment: str) -> set[str]:
         """Give the nodes on which a Deployment's pods run now."""
@@ -218,7 +225,7 @@ class Stage:
             assert found == set(nodes), f"{deployment} runs on {found}"
             return is_complete(self.client.get(self.path("deployments", deployment)))
 
-        self._eventually(there)
+        eventually(there)
 
     def template_of(self, name: str, *, kind: str = "deployments") -> Manifest:
         """Give a workload's template as it is now."""
@@ -246,7 +253,7 @@ class Stage:
             assert found.get("reason") == reason, f"{condition} of {name} is {found}"
             return found
 
-        return self._eventually(has_reason)
+        return eventually(has_reason)
 
     def policy_status(self, name: str) -> Manifest:
         """Give a policy's status as it is now, empty if there is none."""
@@ -260,7 +267,7 @@ class Stage:
             assert {key: found.get(key) for key in counts} == counts, f"{policy} counts {found}"
             return True
 
-        self._eventually(counted)
+        eventually(counted)
 
     def events(self, name: str) -> dict[str, str]:
         """Give the events about an object that Mooring recorded so far: their messages by reason."""

@@ -69,12 +69,12 @@ class Controller:
         self._locator: Final = locator
         self._queue: Final = WorkQueue()
         self._waiters: Final = Waiters()
-        pods = PodReconciler(cluster, locator, writer, ledger, self._waiters, nominates=nominates)
+        self._pods: Final = PodReconciler(cluster, locator, writer, ledger, self._waiters, nominates=nominates)
         mover = Mover(cluster, writer, probe, nominates=nominates, calm_for=calm_for)
         workloads = WorkloadReconciler(cluster, locator, writer, ledger, mover, by_hostname=by_hostname)
         policies = PolicyReconciler(cluster, writer, ledger)
         self._turns: Final[dict[str, _Turn]] = {
-            "Pod": pods.reconcile,
+            "Pod": self._pods.reconcile,
             "Policy": policies.reconcile,
             "Sweep": self._sweep,
             **dict.fromkeys(WORKLOADS, workloads.reconcile),
@@ -156,6 +156,9 @@ class Controller:
             self._room_changed(change.old.spec.node_name)
         sides: list[Pod] = [side for side in (change.old, change.new) if side is not None]
         if any(pod.claims for pod in sides):
+            if change.new is not None and change.new.status.nominated_node_name:
+                # At once: a failed attempt clears it before the pod's turn comes.
+                self._pods.note_nomination(change.new)
             self._queue.add_after(Key("Pod", change.key), POD_DELAY)
             self._owners_changed(sides)
 

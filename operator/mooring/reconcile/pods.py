@@ -92,6 +92,11 @@ class PodReconciler:
             await self._say_once(pod, Event("WaitingForData", reason, warning=True), memory)
         return _EVENT_SECONDS if held or reason else None
 
+    def note_nomination(self, pod: Pod) -> None:
+        """Remember which node is nominated for a pod, by whichever replica."""
+        node = pod.status.nominated_node_name
+        self._memory_of(pod).nominated = (node, self._cluster.usage.of(node, besides=pod.key))
+
     def _memory_of(self, pod: Pod) -> _Memory:
         memory = self._memories.get(pod.key)
         if memory is None or memory.uid != pod.metadata.uid:

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import HOSTNAME, ZONE, Manifest
-from tests.e2e.operator.webhooks import Creations, by_mooring, expressions, on, required, terms_of, tried
+from tests.e2e.operator.gates import GATE
+from tests.e2e.operator.webhooks import (
+    Creations,
+    by_mooring,
+    expressions,
+    located,
+    on,
+    required,
+    stored,
+    terms_of,
+    tried,
+)
 from tests.e2e.stage import PLACEMENT_APPLIED, Stage, stays
 from tests.e2e.support import eventually
 
@@ -24,22 +35,6 @@ _LINUX = expressions(os="linux")
 def creations(admitted: Stage) -> Creations:
     """Give what the audit log says of the test's pods."""
     return Creations(admitted)
-
-
-def located(stage: Stage, name: str, **values: str | list[str]) -> None:
-    """Create a bound claim whose volume says by its own node affinity where it lies."""
-    volume = manifests.volume(stage.volume_name(name), name, stage.namespace)
-    volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": expressions(**values)}]}}
-    stage.create_in_cluster("/api/v1/persistentvolumes", volume)
-    claim = manifests.claim(name, volume_name=stage.volume_name(name))
-    path = stage.path("persistentvolumeclaims")
-    stage.client.create(path, claim)
-    eventually(lambda: stage.client.get(f"{path}/{name}")["status"]["phase"] == "Bound")
-
-
-def stored(stage: Stage, pod: str) -> Manifest:
-    """Give a pod as it is now."""
-    return dict(stage.client.get(stage.path("pods", pod)))
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Deployment", "StatefulSet", "ReplicaSet", "Job", "CronJob"])
@@ -128,6 +123,31 @@ def test_a_pod_pinned_elsewhere_waits_and_says_why(admitted: Stage) -> None:
         f"VolumePlacementPolicy/{admitted.namespace}/near keeps the pod near the data of data: "
         "node-1 does not match the pod's node affinity"
     )
+
+
+@pytest.mark.parametrize("helps", [True, False], ids=["near", "in-vain"])
+def test_preemption_evicts_nobody_away_from_the_data(admitted: Stage, *, helps: bool) -> None:
+    """Where the node with the data is full of lesser pods, one of those goes; where it is not, nobody anywhere."""
+    nodes, where = admitted.own_nodes(3, cpu="2")
+    admitted.volume("data", nodes[0])
+    admitted.policy("near", **_STRICT)
+    high = {"priorityClassName": admitted.high_priority()}
+    for node in nodes:
+        priority = {} if helps or node != nodes[0] else high
+        admitted.pod(f"filler-{node}", cpu="2", nodeName=node, **priority)
+    others = {f"filler-{node}" for node in nodes[1:]}
+
+    admitted.pod("strict", "data", cpu="2", **high, **where)
+
+    if helps:
+        assert admitted.node_of("strict") == nodes[0]
+        assert admitted.staying() == {"strict", *others}
+        return
+    assert "preemption: " in admitted.unscheduled("strict")
+    stays(lambda: admitted.staying() == {"strict", f"filler-{nodes[0]}", *others}, seconds=2)
+    # The same pod with no wish for locality evicts somebody at once: the test can fail.
+    admitted.pod("anywhere", "data", labels={"mooring.dev/ignore": "true"}, cpu="2", **high, **where)
+    assert admitted.node_of("anywhere") in nodes[1:]
 
 
 def test_whatever_else_the_user_wrote_stays(admitted: Stage) -> None:
@@ -224,7 +244,6 @@ def test_a_volume_known_by_its_zone_holds_the_pod_there(admitted: Stage, topolog
 @pytest.mark.parametrize(
     ("spec", "pod", "placement"),
     [
-        ({"whenUnsatisfiable": "ScheduleAnyway"}, {}, "soft"),
         ({**_STRICT, "updateMode": "Audit"}, {}, "audit"),
         ({"placement": "Anywhere"}, {}, "no-opinion"),
         (_STRICT, {"labels": {"mooring.dev/ignore": "true"}}, "no-opinion"),
@@ -238,7 +257,7 @@ def test_a_volume_known_by_its_zone_holds_the_pod_there(admitted: Stage, topolog
 def test_others_stay_as_they_are(
     admitted: Stage, creations: Creations, spec: Manifest, pod: Manifest, placement: str
 ) -> None:
-    """Soft rules, reports, opt-outs: not a field changes, and the audit log says which it was."""
+    """Reports, opt-outs: not a field changes, and the audit log says which it was."""
     admitted.volume("data", "node-3")
     selector = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["other"]}]}
     admitted.policy("near", podSelector=selector, **spec)
@@ -284,7 +303,7 @@ def _volume(claim: str) -> Manifest:
 
 
 def test_claims_without_a_volume_are_told_of(admitted: Stage, creations: Creations) -> None:
-    """The pod is admitted, its other volume holds, and the audit log names what nothing is known of."""
+    """The audit log names them, and the gate behind which the pods wait for them; affinity comes all at once."""
     admitted.volume("data", "node-3")
     admitted.policy("near", **_STRICT)
     pending = manifests.claim("pending", volume_name="no-such-volume")
@@ -295,14 +314,15 @@ def test_claims_without_a_volume_are_told_of(admitted: Stage, creations: Creatio
 
     unbound = "missing: the claim does not exist, pending: the claim is not bound"
     policy = f"VolumePlacementPolicy/{admitted.namespace}/near"
-    assert creations.told("both") == {"placement": "strict", "policy": policy, "unboundClaims": unbound}
-    assert creations.told("neither") == {"placement": "unknown", "policy": policy, "unboundClaims": unbound}
-    assert terms_of(stored(admitted, "both")) == on("node-3")
+    told = {"policy": policy, "unboundClaims": unbound, "gate": GATE}
+    assert creations.told("both") == {"placement": "strict", **told}
+    assert creations.told("neither") == {"placement": "unknown", **told}
+    assert terms_of(stored(admitted, "both")) is None
     assert terms_of(stored(admitted, "neither")) is None
 
 
-def test_a_claim_may_come_in_the_same_instant(admitted: Stage, creations: Creations) -> None:
-    """Whoever is first: the pod is admitted soon, and either placed or said to have an unbound claim."""
+def test_a_claim_may_come_in_the_same_instant(admitted: Stage) -> None:
+    """Whoever is first: the pod is placed at admission, or held until the claim is bound, and runs near its data."""
     admitted.policy("near", **_STRICT)
     names = [f"data-{number}" for number in range(10)]
     for name in names:
@@ -326,34 +346,8 @@ def test_a_claim_may_come_in_the_same_instant(admitted: Stage, creations: Creati
             for future in futures:
                 future.result()
 
-    for name in names:
-        assert is_placed_or_told(admitted, creations, name, ["node-2"])
-
-
-def is_placed_or_told(stage: Stage, creations: Creations, pod: str, nodes: list[str]) -> bool:
-    """Say whether a pod is bound to nodes, or the audit log says that this could not be known yet."""
-    placed = terms_of(stored(stage, pod)) == on(*nodes)
-    assert placed != ("unboundClaims" in creations.told(pod)), f"{pod} was left without a word"
-    return True
-
-
-def test_a_burst_of_claims_made_with_their_pods(admitted: Stage, creations: Creations) -> None:
-    """A StatefulSet makes claims right before its pods; what is not bound by then is told, and runs all the same."""
-    admitted.policy("near", **_STRICT)
-    pods = [f"pg-{number}" for number in range(20)]
-    for number, pod in enumerate(pods):
-        nodes = [f"node-{number % 6 + 1}"]
-        volume = manifests.volume(admitted.volume_name(pod), f"data-{pod}", admitted.namespace, nodes=nodes)
-        admitted.create_in_cluster("/api/v1/persistentvolumes", volume)
-    parallel = {"replicas": len(pods), "podManagementPolicy": "Parallel"}
-
-    admitted.workload("StatefulSet", "pg", own_claim="data", spec=parallel)
-
-    found = admitted.nodes_of(pods)
-    for number, pod in enumerate(pods):
-        node = f"node-{number % 6 + 1}"
-        assert is_placed_or_told(admitted, creations, pod, [node])
-        assert found[pod] == node or "unboundClaims" in creations.told(pod)
+    assert set(admitted.nodes_of(names).values()) == {"node-2"}
+    assert [terms_of(stored(admitted, name)) for name in names] == [on("node-2")] * len(names)
 
 
 @pytest.fixture

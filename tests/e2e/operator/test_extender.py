@@ -1,5 +1,7 @@
 """Pods placed by the real second scheduler, which asks the operator."""
 
+from typing import Any
+
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import STRICT, ZONE
@@ -65,11 +67,7 @@ def test_preemption_for_a_strict_pod_evicts_nobody_elsewhere(stage: Stage) -> No
     """A pod that may evict others does so on the node with its data, and on no other."""
     nodes, where = stage.own_nodes(3, cpu="2")
     stage.volume("data", nodes[0])
-    high = f"high-{stage.namespace}"
-    stage.create_in_cluster(
-        "/apis/scheduling.k8s.io/v1/priorityclasses",
-        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": high}, "value": 1000},
-    )
+    high = stage.high_priority()
     # The node with the data is full of pods that cannot be evicted, the others of pods that can.
     for node in nodes:
         priority = {"priorityClassName": high} if node == nodes[0] else {}
@@ -83,27 +81,18 @@ def test_preemption_for_a_strict_pod_evicts_nobody_elsewhere(stage: Stage) -> No
     asked = [line for line in stage.operator.lines() if line.get("verb") == "preempt"]
     assert any(line["pod"] == f"{stage.namespace}/strict" and line["kept"] == 0 < line["candidates"] for line in asked)
     fillers = {f"filler-{node}" for node in nodes}
-    stays(lambda: fillers <= _alive(stage), seconds=2)
+    stays(lambda: fillers <= stage.staying(), seconds=2)
     # The same pod with no wish for locality evicts somebody at once: the test can fail.
     stage.pod("anywhere", "data", schedulerName="stork", cpu="2", priorityClassName=high, **where)
     assert stage.node_of("anywhere") in nodes[1:]
-    assert not fillers <= _alive(stage)
-
-
-def _alive(stage: Stage) -> set[str]:
-    listed = stage.client.get(stage.path("pods"))["items"]
-    return {pod["metadata"]["name"] for pod in listed if "deletionTimestamp" not in pod["metadata"]}
+    assert not fillers <= stage.staying()
 
 
 def test_a_strict_pod_preempts_on_the_node_of_its_data(stage: Stage) -> None:
     """Where the node with the data is full of lesser pods, one of those goes, and none elsewhere."""
     nodes, where = stage.own_nodes(3, cpu="2")
     stage.volume("data", nodes[0])
-    high = f"high-{stage.namespace}"
-    stage.create_in_cluster(
-        "/apis/scheduling.k8s.io/v1/priorityclasses",
-        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": high}, "value": 1000},
-    )
+    high = stage.high_priority()
     for node in nodes:
         stage.pod(f"filler-{node}", cpu="2", **where | {"nodeSelector": {manifests.HOSTNAME: node}})
     stage.nodes_of([f"filler-{node}" for node in nodes])
@@ -111,7 +100,33 @@ def test_a_strict_pod_preempts_on_the_node_of_its_data(stage: Stage) -> None:
     stage.pod("strict", "data", schedulerName="stork", annotations=STRICT, cpu="2", priorityClassName=high, **where)
 
     assert stage.node_of("strict") == nodes[0]
-    assert {f"filler-{node}" for node in nodes[1:]} <= _alive(stage)
+    assert {f"filler-{node}" for node in nodes[1:]} <= stage.staying()
+
+
+def hold_strict_pod(stage: Stage, **fields: Any) -> None:
+    """Create a strict pod with its data on node-5 that is only scheduled when somebody else's gate goes."""
+    stage.volume("data", "node-5")
+    gates = [{"name": "example.com/later"}]
+    stage.pod("strict", "data", schedulerName="stork", annotations=STRICT, schedulingGates=gates, **fields)
+
+
+def test_an_extender_that_does_not_answer_is_passed_over(stage: Stage) -> None:
+    """After 2 s: `ignorable` keeps a pod from waiting, and a strict rule that only the extender knows does not hold."""
+    # With one node that will do it is not asked for scores, which would take another 2 s.
+    hold_strict_pod(stage, nodeSelector={manifests.HOSTNAME: "node-2"})
+
+    with stage.operator.paused():
+        stage.patch(stage.path("pods", "strict"), {"spec": {"schedulingGates": []}})
+        assert stage.node_of("strict") == "node-2"
+
+
+def test_what_admission_wrote_holds_without_an_extender(admitted: Stage) -> None:
+    """The affinity in the pod is the scheduler's own business, whoever answers or does not."""
+    hold_strict_pod(admitted, affinity=manifests.on_nodes("node-2"))
+
+    with admitted.operator.paused():
+        admitted.patch(admitted.path("pods", "strict"), {"spec": {"schedulingGates": []}})
+        assert admitted.node_of("strict") == "node-5"
 
 
 @pytest.mark.parametrize(

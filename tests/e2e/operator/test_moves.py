@@ -160,6 +160,20 @@ def test_each_pod_of_a_stateful_set_goes_to_its_own_data(admitted: Stage) -> Non
     admitted.await_reason("statefulsets", "pg", PLACEMENT_APPLIED, "PerPod")
 
 
+def test_a_soft_rule_moves_too(admitted: Stage) -> None:
+    """The replacement of an evicted pod is nominated for its data's node, though it would rather be elsewhere."""
+    admitted.volumes({"data-pg-0": ["node-2"]})
+    admitted.workload("StatefulSet", "pg", own_claim="data", affinity=_on_node_6())
+    assert admitted.node_of("pg-0") == "node-6"
+    since = admitted.sandbox.audit_offset()
+
+    admitted.policy("near", updateMode="Reconcile", disruption={"cooldown": "0s"})
+
+    admitted.await_reason("statefulsets", "pg", VOLUME_LOCAL, "AllLocal")
+    assert admitted.node_of("pg-0") == "node-2"
+    assert evictions(admitted, since) == ["pg-0"]
+
+
 def _on_node_6() -> dict[str, Any]:
     return manifests.on_nodes("node-6")
 
@@ -212,27 +226,25 @@ def test_a_move_that_does_not_help_is_not_repeated(stage: Stage) -> None:
 
 
 def test_nothing_is_evicted_for_nothing(admitted: Stage) -> None:
-    """No near node has room, or the rule is soft: an eviction would gain nothing."""
+    """No near node has room, or the policy asks for no moves."""
     nodes, fields = admitted.own_nodes(2)
-    admitted.volumes({"data-full-0": [nodes[0]], "data-soft-0": [nodes[0]]})
+    admitted.volumes({"data-full-0": [nodes[0]], "data-initial-0": [nodes[0]]})
     away = {**fields, "affinity": manifests.on_nodes(nodes[1])}
     admitted.workload("StatefulSet", "full", own_claim="data", cpu="2", labels={"rule": "strict"}, **away)
-    soft = {"replicas": 1}
-    admitted.workload("StatefulSet", "soft", own_claim="data", labels={"rule": "soft"}, spec=soft, **away)
-    assert set(admitted.nodes_of(["full-0", "soft-0"]).values()) == {nodes[1]}
+    admitted.workload("StatefulSet", "initial", own_claim="data", labels={"rule": "initial"}, **away)
+    assert set(admitted.nodes_of(["full-0", "initial-0"]).values()) == {nodes[1]}
     admitted.pod("filler", cpu="7", **{**fields, "nodeName": nodes[0]})
     eventually(lambda: admitted.client.get(admitted.path("pods", "filler"))["status"]["phase"] == "Running")
     since = admitted.sandbox.audit_offset()
 
     admitted.policy("strict", podSelector={"matchLabels": {"rule": "strict"}}, **_AT_ONCE)
-    audit = {"updateMode": "Initial", "disruption": {"cooldown": "0s"}}
-    admitted.policy("soft", podSelector={"matchLabels": {"rule": "soft"}}, **audit)
+    admitted.policy("initial", podSelector={"matchLabels": {"rule": "initial"}}, updateMode="Initial")
 
     def says_so() -> bool:
         return "has room" in admitted.condition("statefulsets", "full", PLACEMENT_APPLIED).get("message", "")
 
     eventually(says_so)
-    admitted.await_reason("statefulsets", "soft", VOLUME_LOCAL, "NotLocal")
+    admitted.await_reason("statefulsets", "initial", VOLUME_LOCAL, "NotLocal")
     stays(lambda: evictions(admitted, since) == [], seconds=3)
 
 

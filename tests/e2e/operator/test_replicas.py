@@ -1,5 +1,6 @@
-"""Several replicas: all answer, one writes, and another one goes on where it ended."""
+"""Several replicas: all answer and let through what they gated, one writes, another goes on where one ended."""
 
+import contextlib
 import os
 import time
 import uuid
@@ -10,12 +11,15 @@ from typing import Any
 
 import pytest
 from tests.e2e import manifests
+from tests.e2e.operator.gates import GATED_BY, is_held
+from tests.e2e.operator.webhooks import bring_pods, stored, tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import apply_crds, eventually
 
-from mooring.sandbox.client import ApiClient
+from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox, up
+from mooring.sandbox.processes import free_ports
 
 _STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/mooring-system/leases/mooring"
@@ -42,8 +46,11 @@ def client(cluster: Sandbox) -> Iterator[ApiClient]:
 
 
 @pytest.fixture
-def start(cluster: Sandbox, tmp_path: Path) -> Iterator[Start]:
+def start(cluster: Sandbox, client: ApiClient, tmp_path: Path) -> Iterator[Start]:
     """Give a function that starts a replica and waits until it answers."""
+    # Whoever led in the test before is dead, and nobody need wait until the Lease has run out.
+    with contextlib.suppress(ApiError):
+        client.request("DELETE", _LEASE)
     started: list[MooringProcess] = []
 
     def run(name: str, *arguments: str) -> MooringProcess:
@@ -77,6 +84,41 @@ def stage_of(cluster: Sandbox, client: ApiClient, operator: MooringProcess) -> S
 def leader(client: ApiClient) -> str:
     """Say who holds the Lease."""
     return str(client.get(_LEASE)["spec"].get("holderIdentity", ""))
+
+
+Crew = Callable[..., Stage]
+
+
+@pytest.fixture
+def gating(cluster: Sandbox, client: ApiClient, start: Start) -> Crew:
+    """Give a function that starts a replica which answers for the pods of a stage of its own, with a soft policy.
+
+    The first one leads.
+    """
+    certificate, key = cluster.serving_certificate
+
+    def run(name: str) -> Stage:
+        port = free_ports(["webhook"], taken=[])["webhook"]
+        replica = start(name, f"--webhook-port={port}", f"--webhook-cert={certificate}", f"--webhook-key={key}")
+        eventually(lambda: leader(client))  # before a second one is there
+        stage = stage_of(cluster, client, replica)
+        stage.policy("near")
+        bring_pods(stage, f"https://127.0.0.1:{port}/mutate", order="gating")
+        eventually(lambda: is_held(tried(stage, manifests.pod("trial", "missing"))))
+        return stage
+
+    return run
+
+
+def hold(stage: Stage, pod: str, claim: str) -> None:
+    """Create a pod whose claim is missing, which is held for that; it prefers a node without the data to come."""
+    assert is_held(stage.pod(pod, claim, affinity=manifests.on_nodes("node-4")))
+
+
+def let_through(stage: Stage, replica: MooringProcess) -> set[str]:
+    """Give the pods of a stage that a replica says it let through."""
+    done = [line["pod"].split("/") for line in replica.lines() if line["event"] == "let through"]
+    return {pod for namespace, pod in done if namespace == stage.namespace}
 
 
 def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start: Start) -> None:
@@ -175,6 +217,70 @@ def test_read_only_only_reports(cluster: Sandbox, client: ApiClient, start: Star
     asking = manifests.pod("asking", "data", annotations=manifests.STRICT)
     asking["metadata"]["namespace"] = stage.namespace
     assert reader.ask("filter", {"Pod": asking, "NodeNames": ["node-1", "node-2"]})["NodeNames"] == ["node-1", "node-2"]
+
+
+def test_each_replica_lets_through_what_it_gated(client: ApiClient, gating: Crew) -> None:
+    """Whoever leads: both gate the pods that come to them, say so on them, and release those and no others."""
+    stages = {"first": gating("first"), "second": gating("second")}
+    assert leader(client) == "first"
+    pods = [f"web-{number}" for number in range(10)]
+
+    for name, stage in stages.items():
+        stage.volume("data", "node-2")
+        for pod in pods:
+            made = stage.pod(pod, "data", affinity=manifests.on_nodes("node-4"))
+            assert made["metadata"]["annotations"][GATED_BY] == name
+
+    first, second = stages.values()
+    for own, other in ((first, second), (second, first)):
+        assert set(own.nodes_of(pods).values()) == {"node-2"}
+        eventually(lambda own=own: let_through(own, own.operator) == set(pods))  # type: ignore[misc]
+        assert let_through(own, other.operator) == set()
+
+
+def test_pods_of_a_killed_replica_are_let_through_by_the_leader(client: ApiClient, gating: Crew) -> None:
+    """Two seconds after they could have been, at most; as long as their claims are missing they are held."""
+    first, second = gating("first"), gating("second")
+    assert leader(client) == "first"
+    hold(second, "late", "data")
+
+    os.kill(second.operator.pid, 9)
+    stays(lambda: is_held(stored(second, "late")), seconds=3)
+    second.volume("data", "node-3", known=False)
+
+    eventually(lambda: let_through(second, first.operator) == {"late"}, timeout=5)
+    assert second.node_of("late") == "node-3"
+
+
+def test_pods_of_a_killed_leader_are_let_through_by_the_next(client: ApiClient, gating: Crew) -> None:
+    """When the Lease has run out, the other replica leads and looks after them too."""
+    first, second = gating("first"), gating("second")
+    assert leader(client) == "first"
+    hold(first, "late", "data")
+
+    os.kill(first.operator.pid, 9)
+    first.volume("data", "node-3", known=False)
+
+    # The Lease, the leader's patience with others' pods, and some slack.
+    eventually(lambda: let_through(first, second.operator) == {"late"}, timeout=15 + 2 + 3)
+    assert first.node_of("late") == "node-3"
+
+
+def test_without_any_replica_nobody_is_held(gating: Crew, start: Start) -> None:
+    """New pods are created without a gate; those that were held wait until there is a replica again, and no longer."""
+    stage = gating("only")
+    hold(stage, "late", "data")
+
+    os.kill(stage.operator.pid, 9)
+    stage.operator.wait(timeout=5)
+    stage.volume("data", "node-3", known=False)
+    assert not is_held(stage.pod("new", "data", affinity=manifests.on_nodes("node-4")))
+    assert stage.node_of("new") == "node-4"
+    assert is_held(stored(stage, "late"))
+
+    # Nobody leads yet, but these are its own.
+    start("log-of-its-second-life", "--identity=only")
+    assert stage.node_of("late") == "node-3"
 
 
 def test_a_leader_without_the_api_server_ends(cluster: Sandbox, start: Start) -> None:

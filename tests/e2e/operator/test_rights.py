@@ -81,6 +81,9 @@ def _tour(stage: Stage) -> None:
     idle = {"replicas": 0}
     kinds = {"Deployment": idle, "StatefulSet": idle, "ReplicaSet": idle, "CronJob": {}, "Job": {"suspend": True}}
     stage.cluster_policy("near", namespaceSelector={}, **_STRICT)
+    stage.pod("held", "late")  # and let through when its claim is there
+    stage.volume("late", "node-2")
+    assert stage.node_of("held") == "node-2"
     for kind, spec in kinds.items():
         stage.workload(kind, f"some-{kind.lower()}", "data", spec=spec)
     for kind in kinds:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
+from tests.e2e.operator.gates import GATE
 from tests.e2e.operator.webhooks import Creations, Replica, expressions, register, terms_of, tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
@@ -67,6 +68,7 @@ def test_pods_with_data_on_nodes_are_given_to_mooring(adopting: Stage) -> None:
         "placement": "soft",
         "policy": "schedulerName mooring",
         "schedulerName": "mooring",
+        "gate": GATE,
     }
 
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
@@ -35,6 +36,11 @@ def tried(stage: Stage, pod: Manifest, *, namespace: str = "") -> Manifest:
     return dict(stage.client.create(path, pod))
 
 
+def stored(stage: Stage, pod: str) -> Manifest:
+    """Give a pod as it is now."""
+    return dict(stage.client.get(stage.path("pods", pod)))
+
+
 def terms_of(pod: Manifest) -> list[Manifest] | None:
     """Give a pod's required terms, or None if it has none."""
     required = pod["spec"].get("affinity", {}).get("nodeAffinity", {}).get(_REQUIRED)
@@ -57,6 +63,17 @@ def expressions(**values: str | list[str]) -> list[Manifest]:
         }
         for key, value in values.items()
     ]
+
+
+def located(stage: Stage, name: str, **values: str | list[str]) -> None:
+    """Create a bound claim whose volume says by its own node affinity where it lies; values as `expressions` has."""
+    volume = manifests.volume(stage.volume_name(name), name, stage.namespace)
+    volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": expressions(**values)}]}}
+    stage.create_in_cluster("/api/v1/persistentvolumes", volume)
+    claim = manifests.claim(name, volume_name=stage.volume_name(name))
+    path = stage.path("persistentvolumeclaims")
+    stage.client.create(path, claim)
+    eventually(lambda: stage.client.get(f"{path}/{name}")["status"]["phase"] == "Bound")
 
 
 def required(*terms: Manifest) -> Manifest:
@@ -139,21 +156,23 @@ def another_webhook(stage: Stage, change: Callable[[Manifest], Patch]) -> Iterat
     Where it does change something, the API server asks Mooring again.
     """
     with _serving(stage.sandbox, change) as url:
-        webhook = {
-            "name": "another.example.com",
-            "clientConfig": {
-                "url": url,
-                "caBundle": base64.b64encode(stage.sandbox.ca_file.read_bytes()).decode(),
-            },
-            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
-            "namespaceSelector": {"matchLabels": {_NAME: stage.namespace}},
-            "admissionReviewVersions": ["v1"],
-            "sideEffects": "None",
-            "failurePolicy": "Fail",
-        }
         # Webhooks are called in the order of their configurations' names.
-        _register(stage, f"zz-{stage.namespace}", webhook)
+        bring_pods(stage, url, order="zz", failure_policy="Fail")
         yield
+
+
+def bring_pods(stage: Stage, url: str, *, order: str, failure_policy: str = "Ignore") -> None:
+    """Bring all pods of a stage, as they are created, to a server that has the sandbox's certificate."""
+    webhook = {
+        "name": f"{order}.example.com",
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(stage.sandbox.ca_file.read_bytes()).decode()},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        "namespaceSelector": {"matchLabels": {_NAME: stage.namespace}},
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": failure_policy,
+    }
+    _register(stage, f"{order}-{stage.namespace}", webhook)
 
 
 def _register(stage: Stage, name: str, webhook: Mapping[str, Any]) -> None:
