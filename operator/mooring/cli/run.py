@@ -15,7 +15,8 @@ from mooring.api.annotations import KUBE_SCHEDULERS
 from mooring.api.labels import RACK_KEYS
 from mooring.cli.logs import LogFormat, LogLevel, configure
 from mooring.cli.options import Context, Kubeconfig, Name, Namespace, RackLabels, Snapshot
-from mooring.cli.process import Settings, SoftLocality, WebhookSettings, operate, serve_snapshot
+from mooring.cli.process import operate, serve_snapshot
+from mooring.cli.settings import Settings, SoftLocality, WebhookSettings
 from mooring.cluster.snapshot import SnapshotError
 from mooring.reconcile.leadership import LeadershipLostError
 from mooring.serve.http import tls_context

@@ -18,6 +18,7 @@ from mooring.locate.locator import Locator
 from mooring.reconcile.conditions import differs, own_conditions
 from mooring.reconcile.ledger import Ledger, standing, standings
 from mooring.reconcile.nominator import Nominator
+from mooring.reconcile.throttle import Throttle
 from mooring.reconcile.waiters import Waiters
 from mooring.reconcile.writer import Event, Writer
 
@@ -25,6 +26,11 @@ from mooring.reconcile.writer import Event, Writer
 _EVENT_SECONDS: Final = 3660.0
 #: Most pods are scheduled within a second: one that is merely new is not reported on, for each report is a write.
 _NEW_SECONDS: Final = 5.0
+#: Where hundreds of pods are created at a time, the API server has better things to do than to take in reports: with
+#: all of them at once the pods themselves come a third slower to their nodes.
+_REPORTS_PER_SECOND: Final = 20
+#: Whoever runs the pod writes its status at the same moment, and would have to do it again (seen with fake nodes).
+_SETTLE_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -36,12 +42,14 @@ class _Memory:
         since: when it was first seen.
         said: the events about it, and when they were recorded.
         nominated: the node that was nominated last, and what others asked for on it then.
+        slot: when its condition may be written, while it waits for that.
     """
 
     uid: str
     since: float = field(default_factory=time.monotonic)
     said: dict[Event, float] = field(default_factory=dict)
     nominated: tuple[str, Amount] | None = None
+    slot: float | None = None
 
 
 class PodReconciler:
@@ -56,6 +64,7 @@ class PodReconciler:
         self._ledger: Final = ledger
         self._waiters: Final = waiters
         self._nominator: Final = Nominator(cluster, writer) if nominates else None
+        self._reports: Final = Throttle(per_second=_REPORTS_PER_SECOND, burst=_REPORTS_PER_SECOND)
         self._memories: Final[dict[str, _Memory]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -83,7 +92,12 @@ class PodReconciler:
         new_for = memory.since + _NEW_SECONDS - time.monotonic()
         if new_for > 0 and not pod.spec.node_name and not pod.was_given_up:
             return new_for
-        await self._write_condition(pod, locality)
+        wanted = [locality.condition] if locality else []
+        if differs(wanted, own_conditions(pod.status.conditions)):
+            wait = self._await_slot(memory)
+            if wait > 0:
+                return wait
+            await self._write_condition(pod, locality)
         held = why_held(pod, decision)
         if held:
             await self._say_once(pod, Event("WaitingForVolume", held, warning=True), memory)
@@ -121,12 +135,18 @@ class PodReconciler:
         await self._nominator.nominate(pod, node)
         memory.nominated = attempt
 
+    def _await_slot(self, memory: _Memory) -> float:
+        """In how many seconds a pod may be reported on; 0 for now, and then the slot is used."""
+        if memory.slot is None:
+            memory.slot = max(self._reports.book(), time.monotonic() + _SETTLE_SECONDS)
+        wait = memory.slot - time.monotonic()
+        if wait <= 0:
+            memory.slot = None
+        return max(0.0, wait)
+
     async def _write_condition(self, pod: Pod, locality: Locality | None) -> None:
-        wanted = [locality.condition] if locality else []
         old = own_conditions(pod.status.conditions)
-        if not differs(wanted, old):
-            return
-        await self._writer.apply_pod_conditions(pod, wanted)
+        await self._writer.apply_pod_conditions(pod, [locality.condition] if locality else [])
         before = next((condition.status for condition in old if condition.type == ObjectCondition.VOLUME_LOCAL), None)
         if locality is None or before == locality.reason.status or locality.reason is VolumeLocalReason.NOT_SCHEDULED:
             return

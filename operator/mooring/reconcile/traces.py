@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from mooring.api.annotations import AFFINITY_HASH, GATE, PREFIX, SCHEDULER
+from mooring.api.annotations import AFFINITY_HASH, GATE, GATED_BY, PREFIX, SCHEDULER
 from mooring.api.conditions import FIELD_MANAGER
 from mooring.api.policy import GROUP
 from mooring.api.status import UNSEEN
@@ -66,11 +66,20 @@ def traces_of(kind: str, manifest: Manifest) -> Iterator[Change | Leftover]:
         yield from _conditions(kind, manifest)
 
 
+def gate_removal() -> dict[str, Any]:
+    """Give the strategic merge patch that takes our gate off a pod, and who put it there, and nothing else.
+
+    A plain merge patch would replace the list, and other people's gates with it.
+    """
+    return {
+        "metadata": {"annotations": {GATED_BY: None}},
+        "spec": {"schedulingGates": [{"$patch": "delete", "name": GATE}]},
+    }
+
+
 def _gate(kind: str, manifest: Manifest) -> Iterator[Change]:
     if any(gate["name"] == GATE for gate in _at(manifest, "spec", "schedulingGates") or ()):
-        # A merge patch would replace the list, and other people's gates with it.
-        body = {"spec": {"schedulingGates": [{"$patch": "delete", "name": GATE}]}}
-        yield Change(_key(kind, manifest), Trace.GATE, _path(kind, manifest), PatchType.STRATEGIC, body)
+        yield Change(_key(kind, manifest), Trace.GATE, _path(kind, manifest), PatchType.STRATEGIC, gate_removal())
 
 
 def _lost_scheduler(kind: str, manifest: Manifest) -> Iterator[Leftover]:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
-from mooring.api.annotations import AFFINITY_HASH, GATE, GATED_BY
+from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import FIELD_MANAGER, Condition
 from mooring.api.policy import Policy
 from mooring.api.status import PolicyStatus
@@ -23,7 +23,7 @@ from mooring.cluster.resources import RESOURCES
 from mooring.decide.affinity import fingerprint
 from mooring.reconcile.conditions import now as timestamp
 from mooring.reconcile.conditions import transition_time
-from mooring.reconcile.traces import Leftover, affinity_traces
+from mooring.reconcile.traces import Leftover, affinity_traces, gate_removal
 
 _TOO_MANY: Final = 429
 
@@ -169,11 +169,10 @@ class Writer:
         Raises:
             ApiError: the API server refused.
         """
-        # A merge patch of the list would take other people's gates away as well.
-        spec: dict[str, Any] = {"schedulingGates": [{"$patch": "delete", "name": GATE}]}
+        body = gate_removal()
+        body["metadata"]["uid"] = pod.metadata.uid
         if required is not None:
-            spec["affinity"] = {"nodeAffinity": to_json(NodeAffinity(required=required))}
-        body = {"metadata": {"uid": pod.metadata.uid, "annotations": {GATED_BY: None}}, "spec": spec}
+            body["spec"]["affinity"] = {"nodeAffinity": to_json(NodeAffinity(required=required))}
         query = {"fieldManager": FIELD_MANAGER}
         path = _path("Pod", pod.metadata)
         await self._api.send("PATCH", path, query=query, body=body, content_type=PatchType.STRATEGIC)

@@ -82,7 +82,7 @@ def at(manifest: Manifest, pointer: str) -> Any:
 
 
 def test_only_our_gate_is_named() -> None:
-    """The patch deletes one entry of the list, and says nothing of the others."""
+    """The patch deletes one entry of the list and who put it there, and says nothing of the others."""
     (change,) = traces_of("Pod", pod(schedulingGates=[{"name": "example.com/first"}, {"name": GATE}]))
 
     assert change == Change(
@@ -90,7 +90,10 @@ def test_only_our_gate_is_named() -> None:
         Trace.GATE,
         "/api/v1/namespaces/shop/pods/web-0",
         "application/strategic-merge-patch+json",
-        {"spec": {"schedulingGates": [{"$patch": "delete", "name": "mooring.dev/placement"}]}},
+        {
+            "metadata": {"annotations": {"mooring.dev/gated-by": None}},
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": "mooring.dev/placement"}]},
+        },
     )
     assert list(traces_of("Pod", pod(schedulingGates=[{"name": "example.com/first"}]))) == []
     assert list(traces_of("Pod", pod())) == []

@@ -1,0 +1,195 @@
+"""One replica of the operator: what each of them watches, serves and lets through, and what only the leader does."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from math import inf
+from typing import Any, Final
+
+import kopf
+import structlog
+
+from mooring.cli.runtime import first_end, listening, settle_memory
+from mooring.cli.settings import Settings
+from mooring.cluster.claims import claim_phase
+from mooring.cluster.connection import ApiServer
+from mooring.cluster.heartbeat import Heartbeat
+from mooring.cluster.index import Cluster
+from mooring.cluster.reflector import Reflector, unsynced
+from mooring.cluster.resources import RESOURCES
+from mooring.cluster.secrets import webhook_secret
+from mooring.locate.locator import Locator
+from mooring.reconcile.certificates import CertificateKeeper
+from mooring.reconcile.controller import Controller
+from mooring.reconcile.gatekeeper import Gatekeeper
+from mooring.reconcile.leadership import Leadership
+from mooring.reconcile.ledger import Ledger
+from mooring.reconcile.lifecycle import PolicyLifecycle
+from mooring.reconcile.probe import AdmissionProbe
+from mooring.reconcile.writer import Writer
+from mooring.serve.admission import Admission
+from mooring.serve.extender import Extender
+from mooring.serve.http import Readiness, create_app, create_webhook_app
+from mooring.serve.metrics import Metrics
+from mooring.serve.tls import ServingCertificate, from_files, from_secret
+
+_SYNC_POLL_SECONDS: Final = 0.05
+#: Pods are not gated while nothing has been heard of pods for so long, in seconds.
+_BLIND_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Replica:
+    """One of the processes that answer; all of its parts."""
+
+    def __init__(self, settings: Settings, api: ApiServer) -> None:
+        self._settings: Final = settings
+        self._api: Final = api
+        self._cluster: Final = Cluster(rack_labels=settings.rack_labels, read_only=settings.read_only)
+        self._locator: Final = Locator(self._cluster)
+        self._ledger: Final = Ledger()
+        self._metrics: Final = Metrics()
+        self._reflectors: Final = [
+            Reflector(api, resource, self._cluster, on_restart=self._count_restart) for resource in RESOURCES.values()
+        ]
+        self._pods: Final = next(reflector for reflector in self._reflectors if reflector.kind == "Pod")
+        self._metrics.watch(self._cluster, localities=self._ledger.localities)
+        self._metrics.watch_sync_age({reflector.kind: _age_of(reflector) for reflector in self._reflectors})
+        namespace, name = settings.scheduler_lease
+        self._scheduler: Final = Heartbeat(api, namespace=namespace, name=name)
+        self._certificate: Final = self._make_certificate()
+        self._leadership: Final = Leadership(
+            api, namespace=settings.namespace, name=settings.name, identity=settings.identity
+        )
+        writer = Writer(api)
+        self._controller: Final = Controller(
+            self._cluster,
+            self._locator,
+            writer,
+            self._ledger,
+            AdmissionProbe(api, namespace=settings.namespace),
+            by_hostname=settings.hostname_affinity,
+            nominates=settings.nominates,
+            calm_for=self._calm_for,
+        )
+        self._gatekeeper: Final = Gatekeeper(
+            self._cluster,
+            self._locator,
+            writer,
+            identity=settings.identity,
+            by_hostname=settings.hostname_affinity,
+            observe=self._metrics.observe_gate,
+        )
+        self._lifecycle: Final = PolicyLifecycle(login=_kopf_login(api), on_policy=self._controller.policy_changed)
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Listen while inside."""
+        settings = self._settings
+        extender = Extender(
+            self._cluster, self._locator, self._metrics, is_ready=self._is_synced, profile=settings.score_profile
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            if settings.webhook is not None and self._certificate is not None:
+                app = create_webhook_app(self._make_admission())
+                await stack.enter_async_context(
+                    listening(app, settings.host, settings.webhook.port, self._certificate.context, what="webhook")
+                )
+            app = create_app(extender, self._metrics, readiness=self._readiness)
+            await stack.enter_async_context(listening(app, settings.host, settings.port, settings.tls))
+            yield
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs until the end."""
+        certificate = [self._certificate.run()] if self._certificate is not None else []
+        watching = [reflector.run() for reflector in self._reflectors]
+        return [*watching, self._scheduler.run(), *certificate, self._write()]
+
+    async def retire(self) -> None:
+        """Give up what others may take over. All work must have ended."""
+        await self._lifecycle.stop()
+        await self._leadership.release()
+
+    async def _write(self) -> None:
+        """Write, once the index is complete: what this replica answered for, and as the leader everything else."""
+        started = time.monotonic()
+        while not self._is_synced():
+            await asyncio.sleep(_SYNC_POLL_SECONDS)
+        settle_memory()
+        _log.info("index complete", seconds=round(time.monotonic() - started, 2))
+        await first_end(self._gatekeeper.run(), self._lead())
+
+    async def _lead(self) -> None:
+        """Keep the cluster near its data, while nobody else does."""
+        await self._leadership.acquire()
+        self._lifecycle.start()
+        self._gatekeeper.lead()
+        settings = self._settings
+        keeps_certificates = settings.webhook is not None and settings.webhook.files is None
+        keeper = CertificateKeeper(self._api, namespace=settings.namespace, name=settings.name)
+        await first_end(
+            self._leadership.hold(), self._controller.run(), *([keeper.run()] if keeps_certificates else [])
+        )
+
+    def _make_certificate(self) -> ServingCertificate | None:
+        settings = self._settings
+        if settings.webhook is None:
+            return None
+        if settings.webhook.files is not None:
+            certificate, key = settings.webhook.files
+            return ServingCertificate(from_files(certificate=certificate, key=key))
+        secret = webhook_secret(settings.name)
+        return ServingCertificate(from_secret(self._api, namespace=settings.namespace, name=secret))
+
+    def _make_admission(self) -> Admission:
+        return Admission(
+            self._cluster,
+            self._locator,
+            self._metrics,
+            lookup=partial(claim_phase, self._api),
+            namespace=self._settings.namespace,
+            is_ready=self._is_synced,
+            scheduler_alive=lambda: self._scheduler.alive,
+            set_scheduler_name=self._settings.set_scheduler_name,
+            by_hostname=self._settings.hostname_affinity,
+            gating=self._settings.gating(is_manned=self._is_manned),
+        )
+
+    def _is_manned(self) -> bool:
+        """Whether a pod that is gated now would be let through: a watch that is begun anew is back in milliseconds."""
+        return self._gatekeeper.is_running and self._pods.blind_for < _BLIND_SECONDS
+
+    def _calm_for(self) -> float:
+        interrupted = self._pods.interrupted
+        return inf if interrupted is None else time.monotonic() - interrupted
+
+    def _is_synced(self) -> bool:
+        return not unsynced(self._reflectors)
+
+    def _readiness(self) -> Readiness:
+        missing = unsynced(self._reflectors)
+        if missing:
+            return Readiness(ready=False, detail="not read yet: " + "; ".join(missing))
+        if self._certificate is not None and not self._certificate.is_ready:
+            return Readiness(ready=False, detail="the webhook has no certificate yet")
+        oldest = max(self._reflectors, key=lambda reflector: time.monotonic() - reflector.heard)
+        count = sum(len(self._cluster.all(kind)) for kind in RESOURCES)
+        age = time.monotonic() - oldest.heard
+        return Readiness(ready=True, detail=f"{count} objects; {oldest.kind} last heard {age:.0f} s ago")
+
+    def _count_restart(self, kind: str, why: str) -> None:
+        self._metrics.watch_restarts.labels(kind, why).inc()
+
+
+def _age_of(reflector: Reflector) -> Callable[[], float]:
+    return lambda: time.monotonic() - reflector.heard
+
+
+def _kopf_login(api: ApiServer) -> Callable[..., kopf.ConnectionInfo]:
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(**api.credentials)
+
+    return login
