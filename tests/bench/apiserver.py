@@ -25,6 +25,7 @@ PODS: Final = f"/api/v1/namespaces/{NAMESPACE}/pods"
 CLAIMS: Final = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
 VOLUMES: Final = "/api/v1/persistentvolumes"
 NODES: Final = "/api/v1/nodes"
+POLICIES: Final = f"/apis/mooring.dev/v1alpha1/namespaces/{NAMESPACE}/volumeplacementpolicies"
 
 _MERGE: Final = "application/merge-patch+json"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -54,11 +55,11 @@ def patch(path: str, body: Manifest, *, strategic: bool = False) -> Write:
 
 
 @asynccontextmanager
-async def connected(layout: Layout) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections to the API server as its administrator."""
+async def connected(layout: Layout, *, connections: int = CONNECTIONS) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections to the API server as its administrator, at most so many."""
     context = ssl.create_default_context(cafile=layout.pki("ca.crt"))
     context.load_cert_chain(layout.pki("admin.crt"), layout.pki("admin.key"))
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context)
+    connector = aiohttp.TCPConnector(limit=connections, ssl=context)
     async with aiohttp.ClientSession(layout.server, connector=connector) as session:
         yield session
 
@@ -116,8 +117,7 @@ def prepare(sandbox: Sandbox, *, progress: Progress) -> None:
     first += [create(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)]
     send_all(sandbox, [first], total=1, what="settings", tell=progress)
     sandbox.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    policies = f"/apis/mooring.dev/v1alpha1/namespaces/{NAMESPACE}/volumeplacementpolicies"
-    send_all(sandbox, [[create(policies, policy)]], total=1, what="the policy", tell=progress)
+    send_all(sandbox, [[create(POLICIES, policy)]], total=1, what="the policy", tell=progress)
 
 
 def add_nodes(sandbox: Sandbox, numbers: range, *, progress: Progress) -> None:

@@ -12,7 +12,9 @@ from rich.table import Table
 from tests.bench.admission import AdmissionCost
 from tests.bench.coldstart import ColdStart, Size
 from tests.bench.latency import Row
+from tests.bench.lives import CLIENTS
 from tests.bench.load import Summary
+from tests.bench.locality import STEADY_RATE, LocalityRow
 
 _REFERENCES: Final = ("Go, json", "Go, sonic")
 
@@ -37,6 +39,7 @@ class Report(msgspec.Struct, kw_only=True):
     cold_start_size: Size | None = None
     cold_starts: list[ColdStart] = []
     admission: AdmissionCost | None = None
+    locality: list[LocalityRow] = []
 
 
 def machine(binary: Path) -> Machine:
@@ -77,6 +80,8 @@ def show(report: Report, console: Console) -> None:
         console.print(_cold_start_table(report.cold_starts))
     if report.admission is not None:
         console.print(f"\n{_admission(report.admission)}")
+    if report.locality:
+        _show_locality(report.locality, console, cores=where.cores)
 
 
 def _latency_table(rows: Sequence[Row]) -> Table:
@@ -104,6 +109,49 @@ def _admission(cost: AdmissionCost) -> str:
     after = f"{cost.with_p50:.2f} / {cost.with_p99:.2f}"
     ratio = f"{cost.with_p50 / cost.without_p50:.2f} times the median"
     return f"A pod's creation (dry run), p50 / p99 in ms: {before} without admission, {after} with it, {ratio}"
+
+
+def _show_locality(rows: Sequence[LocalityRow], console: Console, *, cores: int) -> None:
+    burst = rows[0].bursts[0]
+    console.print(f"\nPods on their data: {burst.created} pods with a claim each, created by {CLIENTS} clients")
+    console.print(f"Control plane, schedulers, Mooring and clients share {cores} cores. Requests are without the")
+    console.print("control plane's reads; time added is what the median pod of a burst takes longer to its node.")
+    for size in dict.fromkeys(row.nodes for row in rows):
+        console.print(_locality_table([row for row in rows if row.nodes == size]))
+    console.print(f"\nThe same at a steady {STEADY_RATE} pods a second; p50 / p99 in ms")
+    console.print(_trickle_table(rows))
+
+
+def _locality_table(rows: Sequence[LocalityRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(f"{rows[0].nodes:,} nodes", min_width=40)
+    for heading in ("on their data", "pods/s", "to no locality", "Mooring's requests a pod", "all", "ms added a pod"):
+        table.add_column(heading, justify="right")
+    rate, time = rows[0].typical("per_second"), rows[0].typical("to_bound")
+    for row in rows:
+        table.add_row(
+            row.way,
+            f"{row.share:.0%}" + (f" ({row.unbound} nowhere)" if row.unbound else ""),
+            f"{row.typical('per_second'):.0f}",
+            f"{row.typical('per_second') / rate:.2f}",
+            f"{row.typical('own_requests'):.2f}",
+            f"{row.typical('all_requests'):.2f}",
+            f"{row.typical('to_bound') - time:+.0f}",
+        )
+    return table
+
+
+def _trickle_table(rows: Sequence[LocalityRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("nodes", "", "gated", "answered to released", "sent to bound"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for row in rows:
+        if (found := row.trickle) is None:
+            continue
+        released = found.to_release_p50 is not None and f"{found.to_release_p50:.1f} / {found.to_release_p99:.1f}"
+        bound = f"{found.to_bound_p50:.1f} / {found.to_bound_p99:.1f}"
+        table.add_row(f"{row.nodes:,}", row.way, f"{found.gated} of {found.created}", released or "-", bound)
+    return table
 
 
 def _cold_start_table(starts: Sequence[ColdStart]) -> Table:

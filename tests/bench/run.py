@@ -8,21 +8,23 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from tests.bench import admission, apiserver, coldstart, latency, servers, world
+from tests.bench import admission, apiserver, coldstart, latency, locality, servers, world
 from tests.bench.churn import Churn
 from tests.bench.coldstart import Size
 from tests.bench.latency import Effort, LoadClient, Row
+from tests.bench.locality import LocalityEffort
 from tests.bench.report import Report, machine, save, show
 from tests.bench.servers import Server
 
 from mooring.cli.sandbox import shown
 from mooring.sandbox.build import build_reference
 from mooring.sandbox.launcher import Sandbox, up
+from mooring.sandbox.layout import COMPONENTS
 from mooring.sandbox.progress import Progress
 
 _SIZES: Final = (100, 1000, 5000)
@@ -31,6 +33,10 @@ _FULL: Final = Effort(rounds=3, calls=500, seconds=1.5, claims=4000)
 _QUICK: Final = Effort(rounds=2, calls=100, seconds=0.5, claims=400)
 _LARGE: Final = Size(nodes=5000, claims=20_000, pods=50_000)
 _TENTH: Final = Size(nodes=500, claims=2000, pods=5000)
+_EVERYWHERE: Final = LocalityEffort(sizes=_SIZES, rounds=2, pods=300, steady_pods=500)
+_SOMEWHERE: Final = LocalityEffort(sizes=_SIZES[:1], rounds=1, pods=60, steady_pods=100)
+#: Components of a cluster in which nothing happens by itself.
+_API: Final = ("etcd", "kube-apiserver")
 #: Width of the tables where nobody says how wide the output is.
 _WIDTH: Final = 200
 
@@ -45,6 +51,7 @@ class Bench:
         self._effort: Final = _QUICK if quick else _FULL
         self._size: Final = _TENTH if quick else _LARGE
         self._starts: Final = 1 if quick else 3
+        self._locality: Final = _SOMEWHERE if quick else _EVERYWHERE
 
     def latency(self) -> None:
         """Time the verbs while nothing happens: Mooring from a snapshot."""
@@ -91,6 +98,13 @@ class Bench:
             apiserver.add_volumes(sandbox, range(pods), nodes=nodes, progress=self._progress)
             self.report.admission = admission.measure(sandbox, pods=pods, progress=self._progress)
 
+    def locality(self) -> None:
+        """Compare ways to ask for locality, on a whole control plane."""
+        for nodes in self._locality.sizes:
+            with self._sandbox("locality", nodes=nodes, components=COMPONENTS) as sandbox:
+                effort, progress = self._locality, self._progress
+                self.report.locality += locality.measure(sandbox, nodes=nodes, effort=effort, progress=progress)
+
     def _rows(self, mooring: Server, nodes: int) -> list[Row]:
         local = world.replica_nodes(0, nodes=nodes)
         with (
@@ -103,10 +117,19 @@ class Bench:
             return latency.measure(all_, nodes=nodes, effort=self._effort, client=client, progress=self._progress)
 
     @contextlib.contextmanager
-    def _sandbox(self, purpose: str) -> Iterator[Sandbox]:
-        """An API server in which nothing happens by itself."""
+    def _sandbox(self, purpose: str, *, nodes: int = 0, components: Collection[str] = _API) -> Iterator[Sandbox]:
+        """A cluster with the benchmark's settings; by default no more of it than its API server."""
         name = f"bench-{purpose}-{os.getpid()}"
-        sandbox = up(name=name, nodes=0, components=("etcd", "kube-apiserver"), progress=self._progress)
+        racks = max(world.ZONES, nodes // world.RACK)
+        sandbox = up(
+            name=name,
+            nodes=nodes,
+            zones=world.ZONES,
+            racks=racks,
+            drivers=[world.DRIVER],
+            components=components,
+            progress=self._progress,
+        )
         try:
             apiserver.prepare(sandbox, progress=self._progress)
             yield sandbox
@@ -128,6 +151,7 @@ PARTS: Final[dict[str, Callable[[Bench], None]]] = {
     "churn": Bench.churn,
     "cold-start": Bench.cold_start,
     "admission": Bench.admission,
+    "locality": Bench.locality,
 }
 
 

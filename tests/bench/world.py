@@ -12,10 +12,11 @@ DRIVER: Final = "csi.bench.example"
 STORAGE_CLASS: Final = "bench-replicated"
 HOSTNAME: Final = "kubernetes.io/hostname"
 REPLICAS: Final = "mooring.dev/replica-nodes"
+RACK: Final = 20
+"""Nodes in a rack."""
+ZONES: Final = 3
 
 _CREATED: Final = "2026-01-01T00:00:00Z"
-_RACK: Final = 20
-_ZONES: Final = 3
 _IMAGES: Final = 10
 _CONDITIONS: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
 
@@ -29,7 +30,7 @@ def node_name(number: int) -> str:
 
 def node(number: int) -> Manifest:
     """A Node: its place, its room and its conditions."""
-    name, rack = node_name(number), number // _RACK
+    name, rack = node_name(number), number // RACK
     room = {"cpu": "32", "ephemeral-storage": "206289Mi", "memory": "128Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
@@ -45,7 +46,7 @@ def node(number: int) -> Manifest:
                 "node.kubernetes.io/instance-type": "m6i.8xlarge",
                 "topology.kubernetes.io/rack": f"rack-{rack}",
                 "topology.kubernetes.io/region": "region-1",
-                "topology.kubernetes.io/zone": f"zone-{rack % _ZONES + 1}",
+                "topology.kubernetes.io/zone": f"zone-{rack % ZONES + 1}",
             },
         },
         "spec": {"podCIDR": f"10.{number >> 8}.{number & 255}.0/24", "providerID": f"bench:///{name}"},
