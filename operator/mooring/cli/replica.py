@@ -37,7 +37,7 @@ from mooring.serve.tls import ServingCertificate, from_files, from_secret
 
 _SYNC_POLL_SECONDS: Final = 0.05
 #: Pods are not gated while nothing has been heard of pods for so long, in seconds.
-_BLIND_SECONDS: Final = 1.0
+_BLIND_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -159,8 +159,8 @@ class Replica:
         )
 
     def _is_manned(self) -> bool:
-        """Whether a pod that is gated now would be let through: a watch that is begun anew is back in milliseconds."""
-        return self._gatekeeper.is_running and self._pods.blind_for < _BLIND_SECONDS
+        """Whether a pod that is gated now would be let through soon: a watch that broke is back within seconds."""
+        return not self._gatekeeper.has_ended and self._pods.blind_for < _BLIND_SECONDS
 
     def _calm_for(self) -> float:
         interrupted = self._pods.interrupted

@@ -108,6 +108,7 @@ class Reflector:
                 if not version:
                     version = await self.read_all()
                     self.synced, self.problem = True, ""
+                    self._closed = time.monotonic()
                 started = time.monotonic()
                 version = await self._watch(version)
                 if time.monotonic() - started > _STEADY_SECONDS:

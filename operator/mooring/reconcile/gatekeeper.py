@@ -47,7 +47,11 @@ Observer = Callable[[str, float], None]
 
 
 class Gatekeeper:
-    """Watches over gated pods, on every replica."""
+    """Watches over gated pods, on every replica.
+
+    Attributes:
+        has_ended: whether it lets nobody through any more. Before it runs it will: it finds what was gated until then.
+    """
 
     def __init__(
         self,
@@ -71,20 +75,19 @@ class Gatekeeper:
         self._due: Final[dict[str, float]] = {}
         self._done: Final[set[str]] = set()
         self._leads = False
-        self.is_running = False
+        self.has_ended = False
 
     async def run(self) -> None:
         """Work until cancelled. The index must be complete."""
         self._cluster.listen(self._changed)
         for pod in self._cluster.pods.values():
             self._take(pod)
-        self.is_running = True
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(_WORKERS):
                     group.create_task(self._work())
         finally:
-            self.is_running = False
+            self.has_ended = True
 
     def lead(self) -> None:
         """Look after everybody's pods from now on."""

@@ -82,12 +82,12 @@ async def test_a_pod_is_let_through_with_what_its_rule_says(rule: Any, written: 
 
 
 async def test_it_is_manned_while_it_works() -> None:
-    """Pods are gated only as long as somebody is there."""
+    """Pods are gated only as long as somebody is there, or will be in a moment."""
     async with keeping(writer=Recorder()) as (_, keeper):
-        assert not keeper.is_running
+        assert not keeper.has_ended
         await settled()
-        assert keeper.is_running
-    assert not keeper.is_running
+        assert not keeper.has_ended
+    assert keeper.has_ended
 
 
 async def test_a_pod_is_let_through_once() -> None:
