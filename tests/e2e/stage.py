@@ -113,6 +113,12 @@ class Stage:
         """Create a Deployment."""
         return dict(self.client.create(self.path("deployments"), manifests.deployment(name, *claims, **fields)))
 
+    def placed_deployment(self, name: str, *claims: str, replicas: int, **fields: Any) -> None:
+        """Create a Deployment that makes its pods once its template has our terms: they are of one ReplicaSet."""
+        self.deployment(name, *claims, replicas=0, **fields)
+        self.await_reason("deployments", name, PLACEMENT_APPLIED, "Applied")
+        self.patch(self.path("deployments", name), {"spec": {"replicas": replicas}})
+
     def workload(self, kind: str, name: str, *claims: str, **fields: Any) -> Manifest:
         """Create a workload of any kind; fields as `manifests.workload` takes them."""
         collection = f"{kind.lower()}s"

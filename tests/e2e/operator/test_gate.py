@@ -412,7 +412,7 @@ def test_siblings_keep_apart_among_replicas(admitted: Stage, wish: Manifest, nod
         admitted.pod(f"filler-{name}", cpu="4", nodeName=name)
     admitted.policy("near")
 
-    admitted.deployment("web", "data", replicas=3, **where, **wish)
+    admitted.placed_deployment("web", "data", replicas=3, **where, **wish)
 
     found = eventually(lambda: ready if len(ready := admitted.runs_on("web")) == nodes and "" not in ready else None)
     assert len(admitted.pods_of("web")) == 3

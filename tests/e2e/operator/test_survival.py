@@ -114,13 +114,13 @@ def test_a_restart_writes_nothing_and_forgets_nothing(own: Stage, tmp_path: Path
     own.policy("keep", podSelector={"matchLabels": {"app": "kept"}}, whenUnsatisfiable="DoNotSchedule")
     own.policy("leave", podSelector={"matchLabels": {"app": "left"}}, whenUnsatisfiable="DoNotSchedule")
     for name in ("kept", "left"):
-        own.deployment(name, name, replicas=0)
-        own.await_reason("deployments", name, PLACEMENT_APPLIED, "Applied")
-        own.patch(own.path("deployments", name), {"spec": {"replicas": 1}})
+        own.placed_deployment(name, name, replicas=1)
     own.await_counts("keep", matched=1, local=1)
     own.await_counts("leave", matched=1, local=1)
     for name in ("kept", "left"):
         own.await_reason("deployments", name, VOLUME_LOCAL, "AllLocal")
+        for pod in own.pods_of(name):
+            own.await_reason("pods", pod["metadata"]["name"], VOLUME_LOCAL, "AllLocal")
     own.operator.terminate()
     assert own.operator.wait(timeout=5) == 0
 

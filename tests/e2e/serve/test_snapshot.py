@@ -168,7 +168,7 @@ def reviewed(process: MooringProcess, pod: manifests.Manifest, **fields: Any) ->
 
 
 def test_reviews_are_answered(served: MooringProcess) -> None:
-    """A strict pod is bound to its data, a pod without a name is drawn to it, and another scheduler's is left alone."""
+    """A strict pod is bound to its data, a pod without a name is gated, and another scheduler's is left alone."""
     strict = reviewed(served, named("strict"))
     unnamed = named("plain")
     del unnamed["metadata"]["name"]
@@ -179,9 +179,9 @@ def test_reviews_are_answered(served: MooringProcess) -> None:
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     assert patch["/spec/affinity"] == {"nodeAffinity": required}
     assert strict["auditAnnotations"]["policy"] == "annotation preferLocalNodeOnly"
-    assert json.loads(base64.b64decode(plain["patch"])) == [
-        {"op": "add", "path": "/spec/schedulerName", "value": "mooring"}
-    ]
+    gated = {each["path"]: each["value"] for each in json.loads(base64.b64decode(plain["patch"]))}
+    assert gated["/spec/schedulerName"] == "mooring"
+    assert gated["/spec/schedulingGates"] == [{"name": "mooring.dev/placement"}]
     assert "patch" not in soft
 
 
