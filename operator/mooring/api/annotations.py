@@ -41,6 +41,8 @@ SHAREDV4_SERVICE: Final = "sharedv4_svc_type"
 """Beside it: what kind of Service the volume is served through. Both make a volume that wants to be remote."""
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 """Annotation of a StorageClass, Kubernetes' own: claims that name no class get this one."""
+SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
+"""Annotation of a claim, kube-scheduler's own: the node for which the volume is to be made."""
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})

@@ -1,4 +1,4 @@
-"""Condition types and reasons: the words in which Mooring answers on pods, workloads and policies.
+"""Condition types and reasons: the words in which Mooring answers on pods, workloads, policies and locators.
 
 Two questions, two conditions: `VolumeLocal` is the measured fact (do the pods run near their data?), and
 `PlacementApplied` is what Mooring did about it. Reconciling and Stalled never appear on workloads, because kstatus
@@ -91,11 +91,44 @@ class PolicyReason(StrEnum):
     """No node has the label that `spec.topologyKey` names: a person must mend one or the other."""
 
 
+class LocatorCondition(StrEnum):
+    """Condition types on VolumeLocators."""
+
+    READY = "Ready"
+
+
+class LocatorReason(StrEnum):
+    """Why a VolumeLocator's resource is followed, or not."""
+
+    FOLLOWING = "Following"
+    READING = "Reading"
+    """It has not been read to the end yet."""
+    RESOURCE_ABSENT = "ResourceAbsent"
+    """The cluster does not serve it: normal where the driver is not installed, and it may appear later."""
+    NOT_READABLE = "NotReadable"
+    """Mooring may not list and watch it."""
+    INVALID_EXPRESSION = "InvalidExpression"
+    UNREACHABLE = "Unreachable"
+    """The API server, or the storage system's own API, does not answer."""
+
+    @property
+    def status(self) -> ConditionStatus:
+        """The status that goes with the reason."""
+        match self:
+            case LocatorReason.FOLLOWING | LocatorReason.RESOURCE_ABSENT:
+                # Whoever waits for what is installed (helm --wait, Flux) must not wait for drivers that are not.
+                return ConditionStatus.TRUE
+            case LocatorReason.READING:
+                return ConditionStatus.UNKNOWN
+            case _:
+                return ConditionStatus.FALSE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """A condition without its timestamps: what a decision says, before anybody writes it."""
 
-    type: ObjectCondition | PolicyCondition
+    type: ObjectCondition | PolicyCondition | LocatorCondition
     status: ConditionStatus
-    reason: VolumeLocalReason | PlacementAppliedReason | PolicyReason
+    reason: VolumeLocalReason | PlacementAppliedReason | PolicyReason | LocatorReason
     message: str

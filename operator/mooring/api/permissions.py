@@ -7,6 +7,9 @@ observed. A test compares the list with the audit log of a run. Every `resourceN
 
 from typing import Final, NotRequired, TypedDict
 
+AGGREGATION_LABEL: Final = "mooring.dev/aggregate-to-operator"
+"""ClusterRoles with this label, `"true"`, are part of the operator's rights: so it may read drivers' own resources."""
+
 
 class PolicyRule(TypedDict):
     """One `rbac.authorization.k8s.io/v1` rule."""
@@ -35,7 +38,13 @@ RULES: Final[list[PolicyRule]] = [
     },
     {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": ["get", "list", "watch", "patch"]},
     {"apiGroups": ["batch"], "resources": ["jobs/status"], "verbs": ["patch"]},
-    {"apiGroups": ["storage.k8s.io"], "resources": ["csinodes", "storageclasses"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["storage.k8s.io"],
+        "resources": ["csinodes", "csistoragecapacities", "storageclasses"],
+        "verbs": ["list", "watch"],
+    },
+    # Of what a claim is to be restored, where the cluster knows snapshots.
+    {"apiGroups": ["snapshot.storage.k8s.io"], "resources": ["volumesnapshots"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     # Our own scheduling gate is taken off, with the affinity that the pod waited for.
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
@@ -46,12 +55,16 @@ RULES: Final[list[PolicyRule]] = [
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     {
         "apiGroups": ["mooring.dev"],
-        "resources": ["volumeplacementpolicies", "clustervolumeplacementpolicies"],
+        "resources": ["volumeplacementpolicies", "clustervolumeplacementpolicies", "volumelocators"],
         "verbs": ["list", "watch"],
     },
     {
         "apiGroups": ["mooring.dev"],
-        "resources": ["volumeplacementpolicies/status", "clustervolumeplacementpolicies/status"],
+        "resources": [
+            "volumeplacementpolicies/status",
+            "clustervolumeplacementpolicies/status",
+            "volumelocators/status",
+        ],
         "verbs": ["patch"],
     },
     {
@@ -108,7 +121,7 @@ UNINSTALL_RULES: Final[list[PolicyRule]] = [
     {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": ["list", "patch"]},
     {
         "apiGroups": ["mooring.dev"],
-        "resources": ["volumeplacementpolicies", "clustervolumeplacementpolicies"],
+        "resources": ["volumeplacementpolicies", "clustervolumeplacementpolicies", "volumelocators"],
         "verbs": ["list"],
     },
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
@@ -120,7 +133,11 @@ UNINSTALL_RULES: Final[list[PolicyRule]] = [
     {"apiGroups": ["batch"], "resources": ["jobs/status"], "verbs": ["patch"]},
     {
         "apiGroups": ["mooring.dev"],
-        "resources": ["volumeplacementpolicies/status", "clustervolumeplacementpolicies/status"],
+        "resources": [
+            "volumeplacementpolicies/status",
+            "clustervolumeplacementpolicies/status",
+            "volumelocators/status",
+        ],
         "verbs": ["patch"],
     },
 ]

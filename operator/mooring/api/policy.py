@@ -1,19 +1,18 @@
 """`VolumePlacementPolicy` and `ClusterVolumePlacementPolicy`: what users write, checked and typed.
 
-The fields and their defaults are those of the CRDs, which are generated from these models. Manifests are checked
-here as strictly as the API server checks them, because lint, plan and snapshots see some that no API server has seen.
+The fields and their defaults are those of the CRDs, which are generated from these models.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from mooring.api import rules
+from mooring.api.new_volumes import NewVolumes
+from mooring.api.parsing import parse_metadata, parse_spec, parse_status
 from mooring.api.selectors import ApiModel, LabelKey, LabelSelector, VolumeSelector
 from mooring.api.status import PolicyStatus
 
@@ -99,6 +98,9 @@ class PolicySpec(ApiModel):
     when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
     """What if no such node has room: ScheduleAnyway lets the pod run elsewhere, DoNotSchedule keeps it waiting. It
     holds for every selected volume of the pod."""
+    new_volumes: NewVolumes | None = None
+    """Where volumes should be made for the pod's claims that wait for it (WaitForFirstConsumer); left out, there is no
+    opinion."""
     scheduler_name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     """The scheduler that is set on pods as they are created, where they name none of their own; default-scheduler
     counts as none. The name mooring is set only while that scheduler runs."""
@@ -179,60 +181,14 @@ def parse_policy(obj: Mapping[str, Any]) -> Policy:
     except ValueError:
         kinds = " or ".join(PolicyKind)
         raise InvalidPolicyError(f"kind: must be {kinds}, not {obj.get('kind')!r}") from None
-    metadata = obj.get("metadata")
-    if not isinstance(metadata, Mapping) or not metadata.get("name"):
-        raise InvalidPolicyError("metadata.name: is required")
+    metadata = parse_metadata(obj, refusal=InvalidPolicyError)
     return Policy(
         kind=kind,
         namespace=metadata.get("namespace") or "default" if kind is PolicyKind.NAMESPACED else None,
         name=metadata["name"],
-        spec=_parse_spec(SPEC_MODELS[kind], obj.get("spec")),
-        status=_parse_status(obj.get("status")),
+        spec=parse_spec(SPEC_MODELS[kind], obj.get("spec"), refusal=InvalidPolicyError),
+        status=parse_status(PolicyStatus, obj.get("status")),
         generation=metadata.get("generation", 0),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
     )
-
-
-def _parse_spec(model: type[PolicySpec], spec: Any) -> PolicySpec:
-    text = json.dumps(_without_nulls(spec), default=str)
-    try:
-        # Strict, as the API server is: "5" is no number. In JSON mode, because in Python mode strict refuses lists.
-        return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        problems = [f"{_field_path(problem['loc'])}: {_sentence(problem)}" for problem in error.errors()]
-        raise InvalidPolicyError("; ".join(problems)) from error
-
-
-def _parse_status(status: Any) -> PolicyStatus:
-    # Status is Mooring's own writing, perhaps an older Mooring's: what cannot be read is simply written anew.
-    try:
-        return PolicyStatus.model_validate_json(json.dumps(status or {}, default=str), by_alias=True, by_name=False)
-    except ValidationError:
-        return PolicyStatus()
-
-
-def _without_nulls(value: Any) -> Any:
-    """Drop fields that are null, as the API server does: charts render `topologyKey:` when they mean the default.
-
-    The labels of a selector keep theirs and are refused: `tier:` without a value is a mistake that would select all.
-    """
-    if isinstance(value, Mapping):
-        return {
-            name: part if name == "matchLabels" else _without_nulls(part)
-            for name, part in value.items()
-            if part is not None
-        }
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    return "there is no such field" if problem["type"] == "extra_forbidden" else problem["msg"]
-
-
-def _field_path(location: tuple[int | str, ...]) -> str:
-    """The path as the API server writes it: `spec.podSelector.matchExpressions[0].values`."""
-    path = "spec"
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.removesuffix(".[key]")

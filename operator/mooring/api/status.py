@@ -7,12 +7,13 @@ from pydantic import ConfigDict, Field
 from mooring.api.selectors import ApiModel
 
 UNSEEN: Final = {"observedGeneration": -1}
-"""The status of a policy that nobody has read yet: without it kstatus takes a new policy for one that is in force."""
+"""The status of what nobody has read yet: without it kstatus takes a new policy for one that is in force."""
 MAX_WORKLOADS: Final = 20
 """Workloads listed in a status: enough to act on, few enough for a status that is written often."""
 
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+ObservedGeneration = Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})]
 CONDITION_TYPE_PATTERN: Final = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
 )
@@ -28,17 +29,26 @@ class StatusCondition(StatusModel):
     """A condition in the form of metav1.Condition, so that `kubectl wait` and kstatus understand it."""
 
     type: Annotated[str, Field(max_length=316, pattern=CONDITION_TYPE_PATTERN)]
-    """What the condition is about: Ready, VolumeLocal or Stalled."""
+    """What the condition is about, such as Ready."""
     status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})]
     """Whether it holds: True, False or Unknown."""
     observed_generation: Generation | None = None
-    """The metadata.generation of the policy that the condition was computed from."""
+    """The metadata.generation that the condition was computed from."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When status last changed."""
     reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     """Why, in one CamelCase word for programs."""
     message: Annotated[str, Field(max_length=32768)]
     """Why, in a sentence for people."""
+
+
+Conditions = Annotated[
+    tuple[StatusCondition, ...],
+    Field(
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
 
 
 class PodCounts(StatusModel):
@@ -74,15 +84,9 @@ class WorkloadAttention(StatusModel):
 class PolicyStatus(StatusModel):
     """What Mooring made of the policy, as of `observedGeneration`."""
 
-    observed_generation: Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})] = -1
+    observed_generation: ObservedGeneration = -1
     """The metadata.generation of the policy that this status was computed from; -1 until there is one."""
-    conditions: Annotated[
-        tuple[StatusCondition, ...],
-        Field(
-            max_length=16,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
+    conditions: Conditions = ()
     """Ready: the policy is in force. VolumeLocal: whether its pods run near their data. Stalled: a person must act."""
     pods: PodCounts = Field(default_factory=PodCounts)
     """How many pods the policy selects, and how they stand to their data."""

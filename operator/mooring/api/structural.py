@@ -33,7 +33,7 @@ _KEPT: Final = frozenset(
     }
 )
 
-_MEANINGLESS_DEFAULTS: Final[tuple[Any, ...]] = (None, [], {})
+_MEANINGLESS_DEFAULTS: Final[tuple[Any, ...]] = (None, "", [], {})
 """An absent field means the same, and a server that adds empty lists makes GitOps tools see a difference."""
 
 

@@ -32,11 +32,11 @@ def lint_command(
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print what is found.")] = Format.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
 ) -> None:
-    """Check manifests: policies, workloads, their annotations, and selectors that select nothing.
+    """Check manifests: policies, locators, workloads, their annotations, and selectors that select nothing.
 
     Exits with 0 if nothing is wrong, 1 if something is, and 2 if a file cannot be read.
     """
-    # Here, not above: schemas and CEL take memory that a running operator should not pay for.
+    # Here, not above: schemas take memory that a running operator should not pay for.
     from mooring.lint.findings import Severity  # noqa: PLC0415
     from mooring.lint.kinds import versions  # noqa: PLC0415
     from mooring.lint.linter import lint  # noqa: PLC0415

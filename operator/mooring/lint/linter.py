@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from mooring.cluster.manifests import manifest_files, without_nulls
+from mooring.lint.bindings import check_bindings
 from mooring.lint.documents import Manifest, UnreadableError, read_documents
 from mooring.lint.findings import Finding, Severity
 from mooring.lint.kinds import METADATA, Kinds
-from mooring.lint.policies import check_policy, is_ours
+from mooring.lint.locators import check_expressions
+from mooring.lint.own_kinds import check_own, is_ours
 from mooring.lint.schema import schema_problems
 from mooring.lint.selectors import check_selectors
 from mooring.lint.vocabulary import check_words
@@ -45,14 +47,14 @@ class Report:
 def lint(paths: Iterable[str], *, kubernetes_version: str) -> Report:
     """Check the manifests in files and folders, or on standard input (`-`).
 
-    Policies are checked as the API server does, Kubernetes' own kinds against the schemas of `kubernetes_version` (one
-    of `mooring.lint.kinds.versions()`), and both for words and selectors that mean nothing. Other kinds are
-    passed over.
+    Policies and locators are checked as the API server does, Kubernetes' own kinds against the schemas of
+    `kubernetes_version` (one of `mooring.lint.kinds.versions()`), and all of them for expressions that do not compile,
+    and for words and selectors that mean nothing. Other kinds are passed over.
     """
     reading = _Reading(Kinds(kubernetes_version))
     for path in paths:
         reading.read(path)
-    findings = {*reading.findings, *check_selectors(reading.known)}
+    findings = {*reading.findings, *check_selectors(reading.known), *check_bindings(reading.known)}
     return Report(findings=tuple(sorted(findings)), objects=reading.objects, unreadable=reading.unreadable)
 
 
@@ -101,7 +103,8 @@ class _Reading:
                 yield manifest.finding((field,), "is required, as a string")
                 return
         if is_ours(manifest):
-            yield from check_policy(manifest)
+            yield from check_own(manifest)
+            yield from check_expressions(manifest)
             metadata = without_nulls(manifest.at("metadata") or {})
             for path, message in schema_problems(self._kinds.validator(METADATA), metadata):
                 yield manifest.finding(("metadata", *path), message)

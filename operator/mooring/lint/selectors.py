@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from mooring.api.policy import InvalidPolicyError, Policy, PolicyKind, parse_policy
+from mooring.api.policy import Policy
 from mooring.api.selectors import LabelSelector
 from mooring.cluster.records import WORKLOADS
 from mooring.lint.documents import Manifest
 from mooring.lint.findings import FieldPath, Finding, Severity, did_you_mean
+from mooring.lint.own_kinds import valid_policies
 from mooring.lint.workloads import TEMPLATES
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
@@ -69,13 +70,7 @@ class Surroundings:
 def check_selectors(manifests: Sequence[Manifest]) -> Iterator[Finding]:
     """Warn of selectors that select nothing, where there is something to select; invalid policies are passed over."""
     surroundings = Surroundings(manifests)
-    for manifest in manifests:
-        if manifest.value["kind"] not in set(PolicyKind):
-            continue
-        try:
-            policy = parse_policy(manifest.value)
-        except InvalidPolicyError:
-            continue
+    for manifest, policy in valid_policies(manifests):
         for path, message in _idle(policy, surroundings):
             yield manifest.finding(("spec", *path), message, Severity.WARNING)
 

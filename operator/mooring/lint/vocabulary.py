@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from mooring.api import annotations as words
 from mooring.api.annotations import PREFIX, STORAGE_STATE_PREFIX, STORK_PREFIX, BooleanAnnotation
+from mooring.api.permissions import AGGREGATION_LABEL
 from mooring.lint.documents import Manifest
 from mooring.lint.findings import FieldPath, Finding, Severity, did_you_mean, field_name, one_of
 from mooring.lint.workloads import TEMPLATES
@@ -58,8 +59,12 @@ WORDS: Final[Mapping[str, Word]] = {
     words.GATED_BY: Word(_OF_POD, lambda _: None),
     words.PROBED: Word(_OF_POD, lambda _: None),
     words.PROBE_LABEL: Word({"Pod": ("labels",)}, lambda _: None),
+    AGGREGATION_LABEL: Word(
+        {"ClusterRole": ("labels",)},
+        lambda text: None if text == "true" else f'must be "true", not {text!r}: else the role is not aggregated',
+    ),
 }
-"""The words of `mooring.api.annotations`, by key."""
+"""The words of `mooring.api.annotations`, and the label of roles that the operator's is made of, by key."""
 
 _STORAGE_STATE: Final = Word({"Node": _ANNOTATION}, lambda text: words.parse_storage_state(text).problem)
 

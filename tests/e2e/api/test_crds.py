@@ -7,19 +7,24 @@ from typing import Any
 import pytest
 import yaml
 from tests.e2e.support import apply_crds
+from tests.unit.api.malformed_locators import MALFORMED_LOCATORS
 from tests.unit.api.malformed_policies import MALFORMED, Malformed
 from tests.unit.api.schemas import REPOSITORY, walk
 
 from mooring.sandbox import SandboxError
 from mooring.sandbox.launcher import Sandbox
 
-_CRDS = ("volumeplacementpolicies.mooring.dev", "clustervolumeplacementpolicies.mooring.dev")
+_CRDS = (
+    "volumeplacementpolicies.mooring.dev",
+    "clustervolumeplacementpolicies.mooring.dev",
+    "volumelocators.mooring.dev",
+)
 _POLICIES = sorted((REPOSITORY / "policies").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
 def crds(sandbox: Sandbox) -> Sandbox:
-    """A cluster that knows the policies, and whose kubectl can explain them."""
+    """A cluster that knows Mooring's kinds, and whose kubectl can explain them."""
     apply_crds(sandbox)
     return sandbox
 
@@ -33,9 +38,28 @@ def databases(crds: Sandbox, namespace: str) -> Iterator[str]:
     crds.kubectl("delete", "vpp", "databases", "-n", namespace)
 
 
+@pytest.fixture
+def longhorn(crds: Sandbox) -> Iterator[str]:
+    """A short VolumeLocator; gives its name."""
+    replicas = {
+        "resource": {"group": "longhorn.io", "resource": "replicas"},
+        "volume": "object.spec.volumeName",
+        "node": "object.spec.nodeID",
+    }
+    manifest = {
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "VolumeLocator",
+        "metadata": {"name": "longhorn"},
+        "spec": {"driver": "driver.longhorn.io", "replicas": replicas},
+    }
+    crds.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    yield "longhorn"
+    crds.kubectl("delete", "vl", "longhorn")
+
+
 @pytest.mark.parametrize("crd", _CRDS)
 def test_crds_are_established_and_structural(crds: Sandbox, crd: str) -> None:
-    """The API server serves both kinds and complains about nothing in their schemas."""
+    """The API server serves all kinds and complains about nothing in their schemas."""
     conditions = json.loads(crds.kubectl("get", "crd", crd, "-o", "json"))["status"]["conditions"]
 
     assert {(condition["type"], condition["status"]) for condition in conditions} == {
@@ -60,8 +84,8 @@ def test_the_example_is_accepted(crds: Sandbox, namespace: str) -> None:
     assert "persistentvolumeclaim/mysql-data created" in answer
 
 
-@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda malformed: malformed.name)
-def test_a_malformed_policy_is_refused_with_its_field(crds: Sandbox, malformed: Malformed) -> None:
+@pytest.mark.parametrize("malformed", [*MALFORMED, *MALFORMED_LOCATORS], ids=lambda malformed: malformed.name)
+def test_a_malformed_object_is_refused_with_its_field(crds: Sandbox, malformed: Malformed) -> None:
     """Whoever makes a mistake reads which field it is in."""
     with pytest.raises(SandboxError) as refusal:
         crds.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(malformed.manifest))
@@ -85,6 +109,59 @@ def test_defaults_appear(crds: Sandbox, databases: str) -> None:
     }
 
 
+def test_defaults_of_a_locator_appear(crds: Sandbox, longhorn: str) -> None:
+    """The newest version, all objects, replicas that are whole and usable; of what is left out there is no trace.
+
+    Nor is there a status that somebody would wait for: the chart's locators are there before the operator is.
+    """
+    stored = json.loads(crds.kubectl("get", "vl", longhorn, "-o", "json"))
+
+    assert stored["spec"] == {
+        "driver": "driver.longhorn.io",
+        "volume": "volume.spec.csi.volumeHandle",
+        "replicas": {
+            "resource": {"group": "longhorn.io", "version": "*", "resource": "replicas"},
+            "volume": "object.spec.volumeName",
+            "node": "object.spec.nodeID",
+            "usable": "true",
+            "whole": "true",
+        },
+    }
+    assert "status" not in stored
+
+
+def test_a_locator_shows_in_the_columns(crds: Sandbox, longhorn: str) -> None:
+    """Whether it is followed, why not, and how much was read is what `kubectl get` prints."""
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "observedGeneration": 1,
+        "reason": "Unreachable",
+        "message": "watch replicas.longhorn.io: no answer",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    failure = {"object": "longhorn-system/r-1", "expression": "spec.replicas.usable", "message": "no such key: active"}
+    status = {
+        "observedGeneration": 1,
+        "conditions": [ready],
+        "resource": "longhorn.io/v1beta2 replicas",
+        "volumes": 3,
+        "replicas": {"total": 9, "usable": 7, "unknown": 1},
+        "failures": [failure],
+        "failuresTotal": 1,
+    }
+
+    crds.kubectl(
+        "patch", "vl", longhorn, "--subresource=status", "--type=merge", f"-p={json.dumps({'status': status})}"
+    )
+
+    header, row = crds.kubectl("get", "vl", longhorn).splitlines()
+    assert header.split() == ["NAME", "DRIVER", "READY", "REASON", "VOLUMES", "REPLICAS", "AGE"]
+    assert row.split()[:-1] == ["longhorn", "driver.longhorn.io", "False", "Unreachable", "3", "9"]
+    assert json.loads(crds.kubectl("get", "vl", longhorn, "-o", "json"))["status"] == status
+    assert "no such key: active" in crds.kubectl("describe", "vl", longhorn)
+
+
 def test_explain_reads_well(crds: Sandbox) -> None:
     """`kubectl explain` gives the sentence that the documentation gives."""
     text = " ".join(crds.kubectl("explain", "vpp.spec.topologyKey").split())
@@ -93,17 +170,17 @@ def test_explain_reads_well(crds: Sandbox) -> None:
     assert "How near is near: a node label, such as kubernetes.io/hostname or topology.kubernetes.io/zone." in text
 
 
-@pytest.mark.parametrize("kind", ["VolumePlacementPolicy", "ClusterVolumePlacementPolicy"])
+@pytest.mark.parametrize("kind", ["VolumePlacementPolicy", "ClusterVolumePlacementPolicy", "VolumeLocator"])
 def test_every_published_field_has_a_description(crds: Sandbox, kind: str) -> None:
     """What `kubectl explain` and editors read has a sentence for every field, in the status too."""
     fields = {path: schema for path, schema in walk(_published(crds)[kind]) if not path.endswith(("*", "*]"))}
 
-    assert {".spec.disruption.cooldown", ".status.conditions[*].lastTransitionTime"} <= fields.keys()
+    assert ".status.conditions[*].lastTransitionTime" in fields
     assert [path for path, schema in fields.items() if not schema.get("description")] == []
 
 
-def test_short_names_and_category_work(crds: Sandbox, databases: str) -> None:
-    """`kubectl get vpp`, `kubectl get cvpp` and `kubectl get mooring` are what people type."""
+def test_short_names_and_category_work(crds: Sandbox, databases: str, longhorn: str) -> None:
+    """`kubectl get vpp`, `kubectl get cvpp`, `kubectl get vl` and `kubectl get mooring` are what people type."""
     cluster_policy = REPOSITORY / "policies/audit-only.yaml"
     crds.kubectl("apply", "-f", str(cluster_policy))
     try:
@@ -112,6 +189,7 @@ def test_short_names_and_category_work(crds: Sandbox, databases: str) -> None:
         everything = crds.kubectl("get", "mooring", "-n", databases)
         assert "volumeplacementpolicy.mooring.dev/databases" in everything
         assert "clustervolumeplacementpolicy.mooring.dev/audit-only" in everything
+        assert f"volumelocator.mooring.dev/{longhorn}" in everything
     finally:
         crds.kubectl("delete", "-f", str(cluster_policy))
 

@@ -27,6 +27,7 @@ class Malformed(NamedTuple):
 _MANY = ", ".join(f"v{number}" for number in range(33))
 _MANY_LABELS = ", ".join(f"v{number}: x" for number in range(33))
 _MANY_EXPRESSIONS = ", ".join(f"{{key: v{number}, operator: Exists}}" for number in range(33))
+_RULE = "{matchExpressions: [{key: a, operator: Exists}]}"
 
 MALFORMED = (
     Malformed("no-pod-selector", "{placement: Local}", "spec.podSelector"),
@@ -34,7 +35,6 @@ MALFORMED = (
     Malformed("pod-selector-null", "{podSelector: null}", "spec.podSelector"),
     Malformed("misspelt-field", "{podSelector: {}, topologykey: a}", "spec.topologykey"),
     Malformed("misspelt-in-selector", "{podSelector: {matchLables: {a: b}}}", "spec.podSelector.matchLables"),
-    Malformed("not-yet-a-field", "{podSelector: {}, newVolumes: {}}", "spec.newVolumes"),
     Malformed("namespace-selector", "{podSelector: {}, namespaceSelector: {}}", "spec.namespaceSelector"),
     Malformed("cluster-no-namespaces", "{podSelector: {}}", "spec.namespaceSelector"),
     Malformed(
@@ -128,5 +128,50 @@ MALFORMED = (
     ),
     Malformed(
         "claim-label", "{podSelector: {}, volumeSelector: {matchLabels: {a/b/c: x}}}", "spec.volumeSelector.matchLabels"
+    ),
+    *(
+        Malformed(f"new-{name}", "{podSelector: {}, newVolumes: " + spec + "}", f"spec.newVolumes.{field}")
+        for name, spec, field in [
+            ("misspelt", "{volumeAntiaffinity: []}", "volumeAntiaffinity"),
+            ("rules-many", "{nodeAffinity: [" + ", ".join([_RULE] * 9) + "]}", "nodeAffinity"),
+            ("rule-empty", "{nodeAffinity: [{}]}", "nodeAffinity[0].matchExpressions"),
+            ("no-expressions", "{volumeAffinity: [{matchExpressions: []}]}", "volumeAffinity[0].matchExpressions"),
+            (
+                "enforcement",
+                "{nodeAffinity: [{enforcement: required, " + _RULE[1:] + "]}",
+                "nodeAffinity[0].enforcement",
+            ),
+            ("weight-none", "{volumeAffinity: [{weight: 0, " + _RULE[1:] + "]}", "volumeAffinity[0].weight"),
+            ("weight-large", "{volumeAffinity: [{weight: 101, " + _RULE[1:] + "]}", "volumeAffinity[0].weight"),
+            ("node-topology", "{nodeAffinity: [{topologyKey: a, " + _RULE[1:] + "]}", "nodeAffinity[0].topologyKey"),
+            ("topology", "{volumeAffinity: [{topologyKey: a b, " + _RULE[1:] + "]}", "volumeAffinity[0].topologyKey"),
+            ("spread-anywhere", "{spread: {maxSkew: 1}}", "spread.topologyKey"),
+            ("spread-skew", "{spread: {topologyKey: a, maxSkew: 0}}", "spread.maxSkew"),
+            ("spread-when", "{spread: {topologyKey: a, whenUnsatisfiable: Never}}", "spread.whenUnsatisfiable"),
+            ("capacity", "{capacity: Most}", "capacity"),
+        ]
+    ),
+    *(
+        Malformed(
+            f"new-{name}",
+            "{podSelector: {}, newVolumes: {volumeAntiAffinity: [{matchExpressions: [{" + expression + "}]}]}}",
+            f"spec.newVolumes.volumeAntiAffinity[0].matchExpressions[0].{field}",
+        )
+        for name, expression, field in [
+            ("key-blank", "key: a b, operator: Exists", "key"),
+            ("operator", "key: a, operator: Equals", "operator"),
+            ("in-without-values", "key: a, operator: In", "values"),
+            ("not-in-empty", "key: a, operator: NotIn, values: []", "values"),
+            ("exists-with-values", "key: a, operator: Exists, values: [b]", "values"),
+            ("more-than-nothing", "key: a, operator: Gt", "values"),
+            ("less-than-two", "key: a, operator: Lt, values: ['1', '2']", "values"),
+            ("value-blank", "key: a, operator: In, values: [b, c d]", "values[1]"),
+            ("value-number", "key: a, operator: Gt, values: [1]", "values[0]"),
+            ("value-long", "key: a, operator: In, values: [" + "b" * 513 + "]", "values[0]"),
+            ("values-many", "key: a, operator: In, values: [" + _MANY + "]", "values"),
+            ("template-other", "key: a, operator: In, values: ['${pvc.name}']", "values[0]"),
+            ("template-open", "key: a, operator: In, values: ['${pvc.namespace']", "values[0]"),
+            ("template-no-label", "key: a, operator: In, values: ['${pvc.labels.}']", "values[0]"),
+        ]
     ),
 )

@@ -17,6 +17,7 @@ from mooring.api.permissions import (
 )
 from mooring.api.webhook import webhooks
 
+LOCATORS = REPOSITORY / "policies/locators"
 NAME = '{{ include "mooring.fullname" . }}'
 NAMESPACE = "{{ .Release.Namespace }}"
 
@@ -31,22 +32,34 @@ def files_below(directory: Path) -> dict[str, str]:
 
 
 def test_the_files_are_what_python_says() -> None:
-    """`helm/mooring/files` is generated; after a change of the models, rights or webhooks run `make generate`."""
-    assert files_below(REPOSITORY / "helm/mooring/files") == chart_files()
+    """`helm/mooring/files` is generated; after a change of models, rights, webhooks or locators run `make generate`."""
+    assert files_below(REPOSITORY / "helm/mooring/files") == chart_files(LOCATORS)
 
 
 def test_the_command_writes_the_files(tmp_path: Path) -> None:
-    """`python -m mooring.api.chart DIRECTORY` writes all of them and nothing else."""
-    main([str(tmp_path)])
+    """`python -m mooring.api.chart LOCATORS DIRECTORY` writes all of them and nothing else."""
+    main([str(LOCATORS), str(tmp_path)])
 
-    assert files_below(tmp_path) == chart_files()
+    assert files_below(tmp_path) == chart_files(LOCATORS)
 
 
 def test_the_chart_has_the_crds() -> None:
     """They are those of `crds/`, to the letter."""
-    assert {name: text for name, text in chart_files().items() if name.startswith("crds/")} == {
+    assert {name: text for name, text in chart_files(LOCATORS).items() if name.startswith("crds/")} == {
         f"crds/{name}": text for name, text in crd_files().items()
     }
+
+
+def test_the_chart_has_the_locators() -> None:
+    """They and their roles are those of `policies/locators`, to the letter; what tests them is not shipped."""
+    shipped = {name: text for name, text in chart_files(LOCATORS).items() if name.startswith("locators/")}
+
+    assert shipped == {
+        f"locators/{path.relative_to(LOCATORS).as_posix()}": path.read_text(encoding="utf-8")
+        for name in ("locator.yaml", "clusterrole.yaml")
+        for path in LOCATORS.glob(f"*/{name}")
+    }
+    assert len(shipped) == 2 * len(list(LOCATORS.iterdir()))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +73,7 @@ def test_the_chart_has_the_crds() -> None:
 )
 def test_roles_are_for_the_release(file: str, rules: list[PolicyRule]) -> None:
     """Rights on single objects ask the chart for the release's name, and nothing else differs."""
-    text = chart_files()[file]
+    text = chart_files(LOCATORS)[file]
 
     assert yaml.safe_load(text.replace(NAME, "mooring")) == {"rules": rules}
     assert text.count(NAME) == sum(len(rule.get("resourceNames", [])) for rule in rules)
@@ -68,7 +81,7 @@ def test_roles_are_for_the_release(file: str, rules: list[PolicyRule]) -> None:
 
 def test_webhooks_are_for_the_release() -> None:
     """The webhooks ask the chart for the release's namespace, and nothing else differs."""
-    text = chart_files()["webhooks.yaml"]
+    text = chart_files(LOCATORS)["webhooks.yaml"]
 
     assert yaml.safe_load(text.replace(NAMESPACE, "storage")) == webhooks("storage")
 

@@ -12,6 +12,8 @@ from mooring.api.crd import crd_files, crds, main
 from mooring.api.policy import PolicyKind
 
 _CRDS = crds()
+_POLICIES = [crd for crd in _CRDS if crd["spec"]["names"]["kind"] in set(PolicyKind)]
+(_LOCATORS,) = (crd for crd in _CRDS if crd["spec"]["names"]["kind"] == "VolumeLocator")
 _SCHEMAS = [
     pytest.param(path, schema, id=f"{crd['spec']['names']['shortNames'][0]}{path}")
     for crd in _CRDS
@@ -30,7 +32,7 @@ def test_the_files_are_what_the_models_say() -> None:
 
 
 def test_the_command_writes_the_files(tmp_path: Path) -> None:
-    """`python -m mooring.api.crd DIRECTORY` writes both files and nothing else."""
+    """`python -m mooring.api.crd DIRECTORY` writes the files and nothing else."""
     main([str(tmp_path)])
 
     assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == crd_files()
@@ -47,31 +49,43 @@ def test_names_are_what_people_type() -> None:
     """Plural, short names and category are fixed: scripts depend on them."""
     names = {crd["metadata"]["name"]: crd["spec"]["names"] for crd in _CRDS}
 
-    assert set(names) == {"volumeplacementpolicies.mooring.dev", "clustervolumeplacementpolicies.mooring.dev"}
-    assert names["volumeplacementpolicies.mooring.dev"]["shortNames"] == ["vpp"]
-    assert names["clustervolumeplacementpolicies.mooring.dev"]["shortNames"] == ["cvpp"]
+    assert {name: parts["shortNames"] for name, parts in names.items()} == {
+        "volumeplacementpolicies.mooring.dev": ["vpp"],
+        "clustervolumeplacementpolicies.mooring.dev": ["cvpp"],
+        "volumelocators.mooring.dev": ["vl"],
+    }
     assert all(name["categories"] == ["mooring"] for name in names.values())
 
 
 def test_scopes_follow_the_kinds() -> None:
-    """One kind lives in namespaces, the other in the cluster."""
+    """One kind lives in namespaces, the others in the cluster."""
     assert {crd["spec"]["names"]["kind"]: crd["spec"]["scope"] for crd in _CRDS} == {
         PolicyKind.NAMESPACED: "Namespaced",
         PolicyKind.CLUSTER: "Cluster",
+        "VolumeLocator": "Cluster",
     }
 
 
 def test_columns_answer_the_first_questions() -> None:
-    """`kubectl get` says what the policy asks for, whether it is in force and how the pods stand."""
+    """`kubectl get` says what a policy asks for, whether it is in force and how the pods stand; likewise a locator."""
+    for crd in _POLICIES:
+        assert _narrow(crd) == ["Placement", "When", "Mode", "Ready", "Matched", "Local", "Remote", "Age"]
+    assert _narrow(_LOCATORS) == ["Driver", "Ready", "Reason", "Volumes", "Replicas", "Age"]
+
+
+def test_columns_read_fields_that_there_are() -> None:
+    """A misspelt path would make an empty column, silently."""
     for crd in _CRDS:
-        columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
-        narrow = [column["name"] for column in columns if column.get("priority", 0) == 0]
-        assert narrow == ["Placement", "When", "Mode", "Ready", "Matched", "Local", "Remote", "Age"]
+        fields = {path for path, _ in walk(openapi_schema(crd))}
+        paths = {column["jsonPath"] for column in crd["spec"]["versions"][0]["additionalPrinterColumns"]}
+        assert {path.replace('[?(@.type=="Ready")]', "[*]") for path in paths} - fields == {
+            ".metadata.creationTimestamp"
+        }
 
 
 def test_only_cluster_policies_select_namespaces() -> None:
     """The cluster kind requires a namespace selector, the namespaced one has none."""
-    specs = {crd["spec"]["names"]["kind"]: openapi_schema(crd)["properties"]["spec"] for crd in _CRDS}
+    specs = {crd["spec"]["names"]["kind"]: openapi_schema(crd)["properties"]["spec"] for crd in _POLICIES}
 
     assert "namespaceSelector" not in specs[PolicyKind.NAMESPACED]["properties"]
     assert specs[PolicyKind.NAMESPACED]["required"] == ["podSelector"]
@@ -125,7 +139,7 @@ def test_conditions_are_a_map_by_type() -> None:
 
 def test_defaults_are_only_those_that_say_something() -> None:
     """Empty lists and maps are not filled in: a server that adds them makes GitOps tools see a difference."""
-    for crd in _CRDS:
+    for crd in _POLICIES:
         fields = openapi_schema(crd)["properties"]["spec"]["properties"]
         assert {name: field["default"] for name, field in fields.items() if "default" in field} == {
             "placement": "Local",
@@ -136,3 +150,19 @@ def test_defaults_are_only_those_that_say_something() -> None:
             "podAnnotations": "Honor",
             "priority": 0,
         }
+    fields = dict(walk(openapi_schema(_LOCATORS)["properties"]["spec"]))
+    assert {path: field["default"] for path, field in fields.items() if "default" in field} == {
+        ".volume": "volume.spec.csi.volumeHandle",
+        ".replicas.resource.version": "*",
+        ".replicas.usable": "true",
+        ".replicas.whole": "true",
+        ".openStorage.interval": "30s",
+        ".nodes.resource.version": "*",
+        ".serving.resource.version": "*",
+        ".serving.usable": "true",
+    }
+
+
+def _narrow(crd: dict[str, Any]) -> list[str]:
+    columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+    return [column["name"] for column in columns if column.get("priority", 0) == 0]

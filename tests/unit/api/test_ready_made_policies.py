@@ -8,8 +8,8 @@ import pytest
 import yaml
 from tests.unit.api.schemas import REPOSITORY
 
-from mooring.api.policy import PolicyKind, parse_policy
-from mooring.lint.policies import policy_problems
+from mooring.api.policy import parse_policy
+from mooring.lint.own_kinds import problems
 
 _POLICIES = sorted((REPOSITORY / "policies").glob("*.yaml"))
 _EXAMPLES = sorted((REPOSITORY / "policies" / "examples").glob("*.yaml"))
@@ -29,7 +29,9 @@ def test_there_is_a_policy_for_the_usual_wishes() -> None:
         "namespace-rule",
         "opt-out",
         "shared-zone",
+        "spread-volumes",
         "strict-local",
+        "volumes-apart",
     }
 
 
@@ -50,7 +52,7 @@ def test_a_policy_fits_its_crd(path: Path) -> None:
     """The schema and its CEL rules hold, as the API server would check them."""
     manifest = _load(path)
 
-    assert policy_problems(PolicyKind(manifest["kind"]), manifest) == []
+    assert problems(manifest["kind"], manifest) == []
 
 
 @pytest.mark.parametrize("path", _EXAMPLES, ids=lambda path: path.stem)

@@ -10,6 +10,9 @@ from mooring.api import rules
 
 _ALMOST_LABEL_KEYS = st.text(alphabet="aZ9-_./ \n", max_size=12)
 _ALMOST_DURATIONS = st.text(alphabet="019hms. -", max_size=10)
+_ALMOST_URLS = st.builds(
+    "{}{}".format, st.sampled_from(["http://", "https://"]), st.text("aZ9.:/[]?#@_%'\" \né", max_size=9)
+)
 
 
 @given(key=_ALMOST_LABEL_KEYS)
@@ -25,6 +28,32 @@ def test_label_keys_are_judged_alike(key: str) -> None:
 def test_durations_are_judged_alike(text: str) -> None:
     """A duration that the models take is one that the CEL rule takes, and the other way round."""
     assert cel.evaluate(rules.DURATION_RULE["rule"], {"self": text}) is _accepted(rules.check_duration, text)
+
+
+@given(text=_ALMOST_DURATIONS)
+def test_intervals_are_judged_alike(text: str) -> None:
+    """An interval that the models take is one that the CEL rule takes, and the other way round."""
+    assert cel.evaluate(rules.INTERVAL_RULE["rule"], {"self": text}) is _accepted(rules.check_interval, text)
+
+
+@given(text=_ALMOST_URLS)
+def test_urls_are_judged_alike(text: str) -> None:
+    """A URL that the models take is one that the CEL rule takes, and the other way round."""
+    assert cel.evaluate(rules.HTTP_URL_RULE["rule"], {"self": text}) is _accepted(rules.check_http_url, text)
+
+
+@pytest.mark.parametrize(("text", "accepted"), [("5s", True), ("4999ms", False), ("0h", False), ("1h", True)])
+def test_an_interval_is_five_seconds_at_least(text: str, *, accepted: bool) -> None:
+    """A storage system is not to be asked all the time."""
+    assert _accepted(rules.check_interval, text) is accepted
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a", "https://px-api.portworx.svc:9021", "https://10.0.0.1/base/", "http://[fd00::1]:9001"]
+)
+def test_urls_in_use_are_accepted(url: str) -> None:
+    """Names, addresses, ports and paths."""
+    assert rules.check_http_url(url) == url
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,12 @@ def test_the_ready_made_policies_and_the_example_are_clean() -> None:
     examples = _lint(REPOSITORY / "policies/examples")
 
     assert policies.findings == examples.findings == ()
-    assert (policies.objects, examples.objects) == (10, 2)
+    assert (policies.objects, examples.objects) == (12, 2)
+
+
+def test_the_locators_are_clean() -> None:
+    """With their roles, and the objects that they are tested on."""
+    assert _lint(REPOSITORY / "policies/locators").findings == ()
 
 
 def test_the_crds_are_clean() -> None:

@@ -7,6 +7,7 @@ from tests.unit.lint.support import found
 
 from mooring.api import annotations
 from mooring.api.annotations import PREFIX, BooleanAnnotation
+from mooring.api.permissions import AGGREGATION_LABEL
 from mooring.lint.vocabulary import STORKS_OTHER, WORDS
 
 _STORK = "stork.libopenstorage.org/"
@@ -30,6 +31,12 @@ apiVersion: v1
 kind: Node
 metadata: {{name: n, annotations: {{storage-state.mooring.dev/csi.example: {state}}}}}
 """
+_ROLE = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: r, labels: {{mooring.dev/aggregate-to-operator: {value}}}}}
+rules: []
+"""
 _VOLUME = """\
 apiVersion: v1
 kind: PersistentVolume
@@ -42,7 +49,7 @@ def _deployment(*, labels: str = "", annotations: str = "", template_labels: str
 
 
 def test_every_word_of_the_api_is_known() -> None:
-    """A word that is added to mooring.api.annotations is added here."""
+    """A word that is added to mooring.api.annotations is added here; so is the label of roles."""
     words: set[str] = set()
     for value in vars(annotations).values():
         if isinstance(value, BooleanAnnotation):
@@ -51,7 +58,7 @@ def test_every_word_of_the_api_is_known() -> None:
             words.add(value)
 
     # A scheduling gate is neither an annotation nor a label.
-    assert words - {annotations.GATE} == WORDS.keys()
+    assert words - {annotations.GATE} | {AGGREGATION_LABEL} == WORDS.keys()
 
 
 def test_no_word_is_in_two_lists() -> None:
@@ -240,6 +247,17 @@ def test_a_word_in_the_wrong_place_is_found(tmp_path: Path, text: str, line: str
         ),
         (
             _VOLUME.format(nodes="n1"),
+            None,
+        ),
+        (
+            _ROLE.format(value="yes please"),
+            (
+                "m.yaml:3: error: metadata.labels[mooring.dev/aggregate-to-operator]: "
+                "must be \"true\", not 'yes please': else the role is not aggregated"
+            ),
+        ),
+        (
+            _ROLE.format(value="'true'"),
             None,
         ),
     ],

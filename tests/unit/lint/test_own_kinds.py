@@ -1,18 +1,24 @@
-"""Policies: refused with the field that the API server names, and never when it would take them."""
+"""Policies and locators: refused with the field that the API server names, and never when it would take them."""
 
 import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.api.malformed_locators import MALFORMED_LOCATORS
 from tests.unit.api.malformed_policies import MALFORMED, Malformed
 from tests.unit.lint.support import found
 
+from mooring.api import locator
+from mooring.api.locator import InvalidLocatorError, parse_locator
 from mooring.api.policy import API_VERSION, SPEC_MODELS, InvalidPolicyError, PolicyKind, parse_policy
 from mooring.lint.findings import field_name
-from mooring.lint.policies import policy_problems
+from mooring.lint.own_kinds import problems
+
+#: The first one pays for making the validators.
+tried = settings(deadline=None)
 
 _NAME = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?\Z")
 _KEY = st.one_of(_NAME, st.builds("{}.{}/{}".format, _NAME, _NAME, st.from_regex(r"\A[A-Z]([-_.]?[A-Za-z0-9]){0,9}\Z")))
@@ -43,6 +49,36 @@ _SPECS = st.fixed_dictionaries(
         "priority": st.integers(-(2**31), 2**31 - 1),
     },
 )
+_TEXT = st.sampled_from(["true", "object.metadata.name", "a"])
+_RESOURCES = st.fixed_dictionaries(
+    {"resource": st.sampled_from(["replicas", "nodes"])},
+    optional={
+        "group": st.sampled_from(["", "longhorn.io"]),
+        "version": st.sampled_from(["*", "v1beta2", "v1-33-1"]),
+        "kind": st.sampled_from(["Replica", "Resources"]),
+        "namespace": _NAME,
+        "labelSelector": _SELECTOR,
+    },
+)
+_SECRET = st.fixed_dictionaries({"name": _NAME, "key": _NAME})
+_LOCATOR_SPECS = st.fixed_dictionaries(
+    {"driver": st.just("csi.example.com")},
+    optional={
+        "volume": _TEXT,
+        "replicas": st.fixed_dictionaries(
+            {"resource": _RESOURCES, "volume": _TEXT, "node": _TEXT},
+            optional={"nodeLabel": _KEY, "usable": _TEXT, "whole": _TEXT},
+        ),
+        "openStorage": st.fixed_dictionaries(
+            {"endpoint": st.sampled_from(["http://a", "https://px-api:9021/v1"])},
+            optional={"interval": st.sampled_from(["5s", "1m"]), "tokenSecret": _SECRET, "caSecret": _SECRET},
+        ),
+        "nodes": st.fixed_dictionaries({"resource": _RESOURCES, "id": _TEXT, "node": _TEXT}, optional={"state": _TEXT}),
+        "serving": st.fixed_dictionaries(
+            {"resource": _RESOURCES, "volume": _TEXT, "node": _TEXT}, optional={"usable": _TEXT}
+        ),
+    },
+)
 _ODDITIES = st.sampled_from(
     [None, True, 0, -1, 2**31, "", "a b", "Local", "In", "10m", [], ["a"], ["a", "a"], {}, {"a": "b"}]
 )
@@ -52,15 +88,16 @@ def _policy(kind: PolicyKind, spec: Any) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "a"}, "spec": spec}
 
 
-@pytest.mark.parametrize("malformed", MALFORMED, ids=lambda malformed: malformed.name)
-def test_a_malformed_policy_has_one_problem_in_the_field_that_the_api_server_names(malformed: Malformed) -> None:
-    """The same policies are sent to a real API server in tests/e2e/api, which names the same fields."""
-    problems = policy_problems(PolicyKind(malformed.manifest["kind"]), malformed.manifest)
+@pytest.mark.parametrize("malformed", [*MALFORMED, *MALFORMED_LOCATORS], ids=lambda malformed: malformed.name)
+def test_a_malformed_object_has_one_problem_in_the_field_that_the_api_server_names(malformed: Malformed) -> None:
+    """The same objects are sent to a real API server in tests/e2e/api, which names the same fields."""
+    found_problems = problems(malformed.manifest["kind"], malformed.manifest)
 
-    (name,) = (field_name(problem.path) for problem in problems)
+    (name,) = (field_name(problem.path) for problem in found_problems)
     assert name.startswith(malformed.field)
 
 
+@tried
 @given(spec=_SPECS)
 def test_what_the_models_write_is_clean(spec: dict[str, Any]) -> None:
     """A policy that the models take and write out again, with every default, has no problem."""
@@ -70,10 +107,11 @@ def test_what_the_models_write_is_clean(spec: dict[str, Any]) -> None:
         return
     written = model.model_dump(mode="json", by_alias=True)
 
-    assert policy_problems(PolicyKind.CLUSTER, _policy(PolicyKind.CLUSTER, spec)) == []
-    assert policy_problems(PolicyKind.CLUSTER, _policy(PolicyKind.CLUSTER, written)) == []
+    assert problems(PolicyKind.CLUSTER, _policy(PolicyKind.CLUSTER, spec)) == []
+    assert problems(PolicyKind.CLUSTER, _policy(PolicyKind.CLUSTER, written)) == []
 
 
+@tried
 @given(spec=_SPECS, data=st.data())
 def test_lint_and_the_models_agree(spec: dict[str, Any], data: st.DataObject) -> None:
     """Whatever is put in place of a part of a policy: what a running Mooring refuses lint finds, and nothing else."""
@@ -85,7 +123,23 @@ def test_lint_and_the_models_agree(spec: dict[str, Any], data: st.DataObject) ->
         parse_policy(policy)
         refused = False
 
-    assert bool(policy_problems(PolicyKind.CLUSTER, policy)) == refused
+    assert bool(problems(PolicyKind.CLUSTER, policy)) == refused
+
+
+@tried
+@given(spec=_LOCATOR_SPECS, data=st.data())
+def test_lint_and_the_models_agree_on_locators(spec: dict[str, Any], data: st.DataObject) -> None:
+    """Whatever is put in place of a part, and with none, one or two sources of replicas."""
+    parent, step = data.draw(st.sampled_from(_parts(spec)))
+    if data.draw(st.booleans()):
+        parent[step] = data.draw(_ODDITIES)
+    obj = {"apiVersion": API_VERSION, "kind": locator.KIND, "metadata": {"name": "a"}, "spec": spec}
+    refused = True
+    with contextlib.suppress(InvalidLocatorError):
+        parse_locator(obj)
+        refused = False
+
+    assert bool(problems(locator.KIND, obj)) == refused
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]]:
@@ -136,8 +190,8 @@ def test_a_mistake_is_said_in_a_sentence(tmp_path: Path, spec: str, line: str | 
             "apiVersion: mooring.dev/v1alpha1\nkind: VolumePlacementPolice\nmetadata: {name: a}",
             [
                 (
-                    "m.yaml:2: error: kind: must be VolumePlacementPolicy or ClusterVolumePlacementPolicy, "
-                    "not VolumePlacementPolice; did you mean VolumePlacementPolicy?"
+                    "m.yaml:2: error: kind: must be VolumePlacementPolicy, ClusterVolumePlacementPolicy or "
+                    "VolumeLocator, not VolumePlacementPolice; did you mean VolumePlacementPolicy?"
                 )
             ],
         ),

@@ -1,6 +1,7 @@
-"""Policies against their CRD, as the API server checks them: its schema, strictly, and then its CEL rules."""
+"""Policies and locators against their CRDs, as the API server checks them: the schema, strictly, then the CEL rules."""
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -8,8 +9,8 @@ import cel
 from jsonschema import Draft202012Validator
 from jsonschema.protocols import Validator
 
-from mooring.api.crd import openapi_schema
-from mooring.api.policy import API_VERSION, GROUP, PolicyKind
+from mooring.api.crd import OWN_KINDS, openapi_schema
+from mooring.api.policy import API_VERSION, GROUP, InvalidPolicyError, Policy, PolicyKind, parse_policy
 from mooring.api.rules import CEL_RULES
 from mooring.lint.documents import Manifest
 from mooring.lint.findings import FieldPath, Finding, did_you_mean, one_of
@@ -17,30 +18,38 @@ from mooring.lint.schema import Problem, schema_problems
 
 
 def is_ours(manifest: Manifest) -> bool:
-    """Whether an object is a policy, or is meant to be one."""
-    return manifest.value["kind"] in set(PolicyKind) or manifest.value["apiVersion"].partition("/")[0] == GROUP
+    """Whether an object is of one of Mooring's kinds, or is meant to be."""
+    return manifest.value["kind"] in OWN_KINDS or manifest.value["apiVersion"].partition("/")[0] == GROUP
 
 
-def check_policy(manifest: Manifest) -> Iterator[Finding]:
-    """What the API server would refuse in a policy, its metadata aside."""
+def check_own(manifest: Manifest) -> Iterator[Finding]:
+    """What the API server would refuse in an object that is ours, its metadata aside."""
     version, kind = manifest.value["apiVersion"], manifest.value["kind"]
-    if kind not in set(PolicyKind):
-        yield manifest.finding(("kind",), f"must be {one_of(PolicyKind)}, not {kind}{did_you_mean(kind, PolicyKind)}")
+    if kind not in OWN_KINDS:
+        yield manifest.finding(("kind",), f"must be {one_of(OWN_KINDS)}, not {kind}{did_you_mean(kind, OWN_KINDS)}")
     elif version != API_VERSION:
         yield manifest.finding(("apiVersion",), f"must be {API_VERSION}, not {version}")
     else:
-        for path, message in policy_problems(PolicyKind(kind), manifest.value):
+        for path, message in problems(kind, manifest.value):
             yield manifest.finding(path, message)
 
 
-def policy_problems(kind: PolicyKind, policy: Any) -> list[Problem]:
-    """What the CRD of a kind has against a policy."""
+def valid_policies(manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, Policy]]:
+    """The policies among objects, typed; those that the API server would refuse are passed over."""
+    for manifest in manifests:
+        if manifest.value["kind"] in set(PolicyKind):
+            with contextlib.suppress(InvalidPolicyError):
+                yield manifest, parse_policy(manifest.value)
+
+
+def problems(kind: str, obj: Any) -> list[Problem]:
+    """What the CRD of one of `OWN_KINDS` has against an object."""
     schema = _schema(kind)
-    value = _stored(schema, policy)
-    problems = schema_problems(_validator(kind), value)
+    value = _stored(schema, obj)
+    misfits = schema_problems(_validator(kind), value)
     # As in the API server, a rule is only asked about values of the right shape.
-    misshapen = {problem.path for problem in problems}
-    return problems + [
+    misshapen = {problem.path for problem in misfits}
+    return misfits + [
         Problem((*path, *_steps(rule)), rule["message"])
         for path, rule, part in _rules(schema, value, ())
         if not any(wrong[: len(path)] == path for wrong in misshapen)
@@ -53,12 +62,12 @@ _UNCHECKED: Final[Mapping[str, Any]] = {"metadata": {}, "status": {}}
 
 
 @cache
-def _schema(kind: PolicyKind) -> dict[str, Any]:
+def _schema(kind: str) -> dict[str, Any]:
     return openapi_schema(kind)
 
 
 @cache
-def _validator(kind: PolicyKind) -> Validator:
+def _validator(kind: str) -> Validator:
     schema = _schema(kind)
     return Draft202012Validator(_strict({**schema, "properties": {**schema["properties"], **_UNCHECKED}}))
 
