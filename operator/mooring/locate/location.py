@@ -13,13 +13,15 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         nodes: the nodes that hold a replica; where `precision` is coarser than a host, the nodes of the area in which
             the data lies, any of which may hold it. Only nodes that exist are listed.
+        offline: those of the nodes whose replica cannot be used, as the source says.
         precision: how finely the source can tell places apart; None when the place is unknown.
         confined: whether the volume can be used from no other node, so that kube-scheduler looks nowhere else anyway.
-        source: who says so, in words for a person.
+        source: who says so, with the resource and the field, in words for a person.
         problem: why the place is unknown, or what is odd about it; empty when nothing is.
     """
 
     nodes: frozenset[str] = frozenset()
+    offline: frozenset[str] = frozenset()
     precision: Level | None = None
     confined: bool = False
     source: str = ""

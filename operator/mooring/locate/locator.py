@@ -2,10 +2,11 @@
 
 from typing import Final, NamedTuple
 
-from mooring.cluster.index import Cluster
+from mooring.cluster.index import Change, Cluster
 from mooring.cluster.records import PersistentVolume
 from mooring.locate.location import Location
 from mooring.locate.sources import locate
+from mooring.locate.systems import StorageSystems
 
 
 class _Remembered(NamedTuple):
@@ -15,11 +16,18 @@ class _Remembered(NamedTuple):
 
 
 class Locator:
-    """Answers where a volume's data lies, at the cost of a lookup while nothing has changed."""
+    """Answers where a volume's data lies, at the cost of a lookup while nothing has changed.
+
+    Attributes:
+        systems: what storage systems say, by VolumeLocator.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
+        """Take the index, and follow what it says of volumes."""
         self._cluster: Final = cluster
         self._remembered: Final[dict[str, _Remembered]] = {}
+        cluster.listen(self._changed)
+        self.systems: Final = StorageSystems(cluster)
 
     def locate(self, volume: PersistentVolume) -> Location:
         """Say where a volume's data lies."""
@@ -28,10 +36,11 @@ class Locator:
         # Records are replaced, never changed, so that identity says whether the volume is still the same.
         if known is not None and known.volume is volume and known.topology_version == version:
             return known.location
-        location = locate(volume, self._cluster)
+        location = locate(volume, self._cluster, self.systems)
         self._remembered[volume.name] = _Remembered(volume, version, location)
         return location
 
-    def forget(self, volume: str) -> None:
-        """Drop what is remembered of a volume that is gone."""
-        self._remembered.pop(volume, None)
+    def _changed(self, change: Change) -> None:
+        """Drop what is remembered of a volume that is gone, or of which its storage system says something new."""
+        if change.kind == "PersistentVolume":
+            self._remembered.pop(change.key, None)

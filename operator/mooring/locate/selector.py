@@ -1,40 +1,35 @@
 """Node selector terms, evaluated against node labels as kube-scheduler does."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from mooring.cluster.records import Expression, NodeSelector, Term
 from mooring.cluster.topology import Topology
 
 NAME_FIELD = "metadata.name"
 
-_INTEGER = re.compile("[+-]?[0-9]+")
-
 
 def nodes_of_term(term: Term, topology: Topology) -> frozenset[str]:
     """The nodes that a term selects. A term without requirements selects none (core/v1 NodeSelectorTerm)."""
-    candidates: frozenset[str] | None = None
-    for expression in term.match_expressions:
-        if expression.operator == "In":
-            # The lookup by label keeps the common case independent of the size of the cluster.
-            found = frozenset[str]().union(*(topology.with_label(expression.key, v) for v in expression.values))
-            candidates = found if candidates is None else candidates & found
-    for field in term.match_fields:
-        if field.key == NAME_FIELD and field.operator == "In":
-            named = frozenset(field.values) & topology.nodes
-            candidates = named if candidates is None else candidates & named
     if not term.match_expressions and not term.match_fields:
         return frozenset()
-    pool = topology.nodes if candidates is None else candidates
-    return frozenset(node for node in pool if matches_term(term, node, topology.labels(node)))
+    nodes: AbstractSet[str] = topology.nodes
+    for expression in term.match_expressions:
+        nodes = nodes & _meeting(expression, topology)
+    for field in term.match_fields:
+        if field.key == NAME_FIELD and field.operator == "In":
+            nodes = nodes & frozenset(field.values)
+        else:
+            nodes = {node for node in nodes if field.holds({NAME_FIELD: node})}
+    return frozenset(nodes)
 
 
 def matches_term(term: Term, node: str, labels: Mapping[str, str]) -> bool:
     """Whether one node satisfies every requirement of a term, and there is at least one."""
     if not term.match_expressions and not term.match_fields:
         return False
-    return all(_holds(expression, labels) for expression in term.match_expressions) and all(
-        _holds(field, {NAME_FIELD: node}) for field in term.match_fields
+    return all(expression.holds(labels) for expression in term.match_expressions) and all(
+        field.holds({NAME_FIELD: node}) for field in term.match_fields
     )
 
 
@@ -43,28 +38,19 @@ def matches_selector(selector: NodeSelector, node: str, labels: Mapping[str, str
     return any(matches_term(term, node, labels) for term in selector.node_selector_terms)
 
 
-def _holds(expression: Expression, labels: Mapping[str, str]) -> bool:
-    value = labels.get(expression.key)
+def _meeting(expression: Expression, topology: Topology) -> AbstractSet[str]:
+    """The nodes that meet a requirement, found by the values of its label rather than node by node."""
     match expression.operator:
         case "In":
-            return value in expression.values
+            return _with_label(expression.key, expression.values, topology)
         case "NotIn":
-            return value not in expression.values
-        case "Exists":
-            return value is not None
+            return topology.nodes - _with_label(expression.key, expression.values, topology)
         case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            return _compares(value, expression)
+            return topology.nodes - _with_label(expression.key, topology.values(expression.key), topology)
         case _:
-            return False
+            values = (value for value in topology.values(expression.key) if expression.holds({expression.key: value}))
+            return _with_label(expression.key, values, topology)
 
 
-def _compares(value: str | None, expression: Expression) -> bool:
-    # Python's int reads more than Go's ParseInt does: "1_0" is a label value, but no number.
-    if value is None or not _INTEGER.fullmatch(value):
-        return False
-    if len(expression.values) != 1 or not _INTEGER.fullmatch(expression.values[0]):
-        return False
-    ours, bound = int(value), int(expression.values[0])
-    return ours > bound if expression.operator == "Gt" else ours < bound
+def _with_label(key: str, values: Iterable[str], topology: Topology) -> AbstractSet[str]:
+    return frozenset[str]().union(*(topology.with_label(key, value) for value in values))

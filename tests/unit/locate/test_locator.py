@@ -49,13 +49,17 @@ def test_another_volume_of_the_same_name_is_looked_at_afresh() -> None:
     assert locator.locate(volume("v", in_zones("b"))).nodes == {"n2"}
 
 
-def test_a_volume_can_be_forgotten() -> None:
-    """What is gone takes no memory, and forgetting twice does no harm."""
-    locator = Locator(cluster_of(node("n1")))
+@pytest.mark.parametrize("happens", ["touched", "gone"])
+def test_a_volume_of_which_others_say_something_new_is_looked_at_afresh(happens: str) -> None:
+    """What is gone takes no memory, and what was touched is asked for again, though its record is the same."""
     found = volume("v", on_hosts("n1"))
+    cluster = cluster_of(node("n1"), found)
+    locator = Locator(cluster)
     first = locator.locate(found)
-    locator.forget("v")
-    locator.forget("v")
+    if happens == "gone":
+        cluster.remove("PersistentVolume", "v")
+    else:
+        cluster.touch("PersistentVolume", "v")
 
     again = locator.locate(found)
     assert again == first

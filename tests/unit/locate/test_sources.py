@@ -20,9 +20,10 @@ from tests.unit.builders import (
 )
 
 from mooring.cluster.index import Cluster
+from mooring.cluster.records import PersistentVolume
 from mooring.cluster.topology import Level
-from mooring.locate.location import UNKNOWN_LOCATION
-from mooring.locate.sources import locate
+from mooring.locate.location import UNKNOWN_LOCATION, Location
+from mooring.locate.locator import Locator
 
 _NODE_KEY = "topology.example/node"
 _SEGMENT_KEY = "topology.example/segment"
@@ -44,6 +45,10 @@ def _cluster() -> Cluster:
         for name, (region, zone, rack, segment) in places.items()
     ]
     return cluster_of(nodes, [csi_node(name, "csi.example", keys=[_NODE_KEY, _SEGMENT_KEY]) for name in places])
+
+
+def _locate(volume: PersistentVolume, cluster: Cluster) -> Location:
+    return Locator(cluster).locate(volume)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +84,35 @@ def _cluster() -> Cluster:
 )
 def test_node_affinity_locates_as_finely_as_its_keys(terms: Sequence[Term], nodes: str, precision: Level) -> None:
     """The nodes that match, and how finely the keys tell them apart."""
-    location = locate(volume("v", *terms), _cluster())
+    location = _locate(volume("v", *terms), _cluster())
 
     assert (location.nodes, location.precision) == (frozenset(nodes.split()), precision)
-    assert (location.known, location.source, location.problem) == (True, "nodeAffinity of the volume", "")
+    assert (location.known, location.offline, location.problem) == (True, frozenset(), "")
+
+
+@pytest.mark.parametrize(
+    ("terms", "keys"),
+    [
+        ([on_hosts("a1")], HOSTNAME),
+        ([in_zones("a")], ZONE),
+        ([term(need(_NODE_KEY, "In", "id-a1"))], _NODE_KEY),
+        ([term(fields=[need(_NAME, "In", "a1")])], _NAME),
+        # The key that tells the place, not those that narrow it down; of several terms each.
+        ([term(need(REGION, "In", "r1"), need(ZONE, "In", "b"), need(RACK, "Exists"))], ZONE),
+        ([on_hosts("a1"), in_zones("b"), on_hosts("a2")], f"{HOSTNAME}, {ZONE}"),
+    ],
+)
+def test_node_affinity_is_named_with_the_keys_that_tell(terms: Sequence[Term], keys: str) -> None:
+    """A person can look up the field, and sees by which labels the place is known."""
+    location = _locate(volume("v", *terms), _cluster())
+
+    assert location.source == f"spec.nodeAffinity of PersistentVolume v ({keys})"
 
 
 @pytest.mark.parametrize(
     ("terms", "problem"),
     [
-        ([], "neither the volume's nodeAffinity nor an annotation says where the data lies"),
+        ([], "neither a VolumeLocator nor an annotation nor the volume's nodeAffinity says where the data lies"),
         ([on_hosts("ghost")], "no existing node matches the volume's nodeAffinity"),
         ([term()], "no existing node matches the volume's nodeAffinity"),
         ([term(need(ZONE, "NotIn", "a"))], "the nodeAffinity's labels name no place"),
@@ -101,7 +125,7 @@ def test_node_affinity_locates_as_finely_as_its_keys(terms: Sequence[Term], node
 )
 def test_node_affinity_that_names_no_place_leaves_it_unknown(terms: Sequence[Term], problem: str) -> None:
     """Unknown, with a sentence that says why, and no node to be near to."""
-    location = locate(volume("v", *terms), _cluster())
+    location = _locate(volume("v", *terms), _cluster())
 
     assert (location.known, location.nodes, location.problem) == (False, frozenset(), problem)
 
@@ -128,13 +152,13 @@ def test_node_affinity_that_names_no_place_leaves_it_unknown(terms: Sequence[Ter
 )
 def test_a_volume_may_be_confined_to_its_data(terms: Sequence[Term], replicas: str | None, *, confined: bool) -> None:
     """Where no other node can mount it, kube-scheduler looks nowhere else by itself."""
-    assert locate(volume("v", *terms, replicas=replicas), _cluster()).confined is confined
+    assert _locate(volume("v", *terms, replicas=replicas), _cluster()).confined is confined
 
 
 def test_a_key_of_another_driver_names_no_place() -> None:
     """Only the volume's own driver says what its key means; in-tree volumes have none."""
     own, other, in_tree = (
-        locate(volume("v", term(need(_NODE_KEY, "In", "id-a1")), driver=driver), _cluster())
+        _locate(volume("v", term(need(_NODE_KEY, "In", "id-a1")), driver=driver), _cluster())
         for driver in ("csi.example", "csi.other", "")
     )
 
@@ -145,7 +169,7 @@ def test_a_drivers_key_that_shares_its_place_is_read_by_level() -> None:
     """A driver that declares the zone label as its topology key locates by zone, even with one node in it."""
     cluster = cluster_of(node("n1", zone="a"), csi_node("n1", "csi.example", keys=[ZONE]))
 
-    assert locate(volume("v", in_zones("a")), cluster).precision is Level.ZONE
+    assert _locate(volume("v", in_zones("a")), cluster).precision is Level.ZONE
 
 
 @pytest.mark.parametrize(
@@ -166,14 +190,24 @@ def test_a_drivers_key_that_shares_its_place_is_read_by_level() -> None:
 )
 def test_the_annotation_names_nodes(replicas: str, terms: Sequence[Term], nodes: str, problem: str) -> None:
     """It wins over the node affinity, which narrows it down; nodes that do not exist do not count."""
-    location = locate(volume("v", *terms, replicas=replicas), _cluster())
+    location = _locate(volume("v", *terms, replicas=replicas), _cluster())
 
     assert (location.nodes, location.problem) == (frozenset(nodes.split()), problem)
     assert location.precision is (Level.HOST if nodes else None)
-    assert location.source == "annotation mooring.dev/replica-nodes"
+    assert location.source.startswith("annotation mooring.dev/replica-nodes of PersistentVolume v")
 
 
 def test_what_is_not_there_is_at_no_known_place() -> None:
     """The location of a volume that does not exist yet constrains nothing."""
     assert not UNKNOWN_LOCATION.known
     assert not UNKNOWN_LOCATION.nodes
+
+
+def test_what_the_node_affinity_takes_away_is_said() -> None:
+    """A replica that is there, but does not count, has two sources to look at."""
+    narrowed = _locate(volume("v", in_zones("a"), replicas="a1,b1"), _cluster())
+    whole = _locate(volume("v", in_zones("a"), replicas="a1,a2"), _cluster())
+
+    said = "annotation mooring.dev/replica-nodes of PersistentVolume v"
+    assert narrowed.source == f"{said}, within spec.nodeAffinity of PersistentVolume v"
+    assert whole.source == said
