@@ -49,6 +49,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "everything": EVERYTHING,
     "without CRDs": {"crds": {"enabled": False}},
     "without keeping CRDs": {"crds": {"keep": False}},
+    "without locators": {"locators": {"enabled": False}},
     "without a webhook": {"webhook": {"enabled": False}},
     "webhook at a URL": {"webhook": {"url": "https://192.0.2.7:10250/mutate"}},
     "with a scheduler": {"scheduler": {"enabled": True}},

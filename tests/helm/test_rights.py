@@ -46,7 +46,7 @@ def test_named_objects_are_the_release_s(helm: Helm) -> None:
 def test_no_role_is_broader_than_it_says(manifests: list[Manifest]) -> None:
     """No wildcards, and Secrets only by name, in the release's namespace."""
     for role in (each for each in manifests if each["kind"] in {"ClusterRole", "Role"}):
-        for rule in role["rules"]:
+        for rule in role.get("rules", []):
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
             if "secrets" in rule["resources"]:
                 assert role["kind"] == "Role"
@@ -68,8 +68,9 @@ def test_every_binding_joins_what_is_there(manifests: list[Manifest]) -> None:
         assert subject["name"] in accounts
         assert subject["namespace"] == "mooring-system"
         bound.add((binding["roleRef"]["kind"], binding["roleRef"]["name"]))
-    aggregated = {("ClusterRole", f"mooring-policies-{name}") for name in ("view", "edit", "admin")}
-    assert bound == roles - aggregated | of_the_cluster
+    gathered = {each for each in roles if each[1].startswith(("mooring-policies-", "mooring-locator-"))}
+    assert len(gathered) > 3
+    assert bound == roles - gathered | of_the_cluster
 
 
 def test_tokens_are_mounted_where_they_are_used_only(manifests: list[Manifest]) -> None:
@@ -79,7 +80,7 @@ def test_tokens_are_mounted_where_they_are_used_only(manifests: list[Manifest]) 
 
 
 def test_policies_are_in_the_rights_of_users(manifests: list[Manifest]) -> None:
-    """Viewers read policies, editors write those of namespaces, and administrators those of the cluster."""
+    """Viewers read all, editors write the policies of namespaces, and administrators what is of the cluster."""
 
     def granted(name: str) -> Any:
         role = one(manifests, "ClusterRole", f"mooring-policies-{name}")
@@ -91,10 +92,10 @@ def test_policies_are_in_the_rights_of_users(manifests: list[Manifest]) -> None:
         (rule,) = role["rules"]
         return into, set(rule["resources"]), "create" in rule["verbs"]
 
-    both = {"volumeplacementpolicies", "clustervolumeplacementpolicies"}
-    assert granted("view") == ({"view", "edit", "admin"}, both, False)
-    assert granted("edit") == ({"edit", "admin"}, {"volumeplacementpolicies"}, True)
-    assert granted("admin") == ({"admin"}, {"clustervolumeplacementpolicies"}, True)
+    of_namespaces, of_the_cluster = {"volumeplacementpolicies"}, {"clustervolumeplacementpolicies", "volumelocators"}
+    assert granted("view") == ({"view", "edit", "admin"}, of_namespaces | of_the_cluster, False)
+    assert granted("edit") == ({"edit", "admin"}, of_namespaces, True)
+    assert granted("admin") == ({"admin"}, of_the_cluster, True)
 
 
 def test_uninstalling_has_its_rights_before_it_begins(manifests: list[Manifest]) -> None:
@@ -104,7 +105,11 @@ def test_uninstalling_has_its_rights_before_it_begins(manifests: list[Manifest])
         annotations = manifest["metadata"]["annotations"]
         return annotations["helm.sh/hook"], int(annotations["helm.sh/hook-weight"])
 
-    hooks = [each for each in manifests if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    hooks = [
+        each
+        for each in manifests
+        if "helm.sh/hook" in each["metadata"].get("annotations", {}) and each["kind"] != "VolumeLocator"
+    ]
     job = one(hooks, "Job", "mooring-uninstall")
     rights = [each for each in hooks if each is not job]
     assert {each["kind"] for each in rights} == {

@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft7Validator
 from tests.programs import CHART, Helm, HelmError
 
+from mooring.api.locator import parse_locator
 from mooring.api.policy import parse_policy
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
@@ -105,7 +106,8 @@ def test_examples_for_artifact_hub_are_policies() -> None:
     """What the catalogue shows of our kinds is accepted by them, and it shows each of them."""
     examples = yaml.safe_load(ANNOTATIONS["artifacthub.io/crdsExamples"])
 
-    assert [parse_policy(example).name for example in examples] == ["databases", "cluster-default"]
+    parsed = [*map(parse_policy, examples[:2]), *map(parse_locator, examples[2:])]
+    assert [each.name for each in parsed] == ["databases", "cluster-default", "topolvm"]
     assert [example["kind"] for example in examples] == [
         crd["kind"] for crd in yaml.safe_load(ANNOTATIONS["artifacthub.io/crds"])
     ]

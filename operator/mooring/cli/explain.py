@@ -11,17 +11,22 @@ import typer
 from kubernetes.aio.config import ConfigException
 
 from mooring.api.labels import RACK_KEYS
+from mooring.cli.logs import LogFormat, LogLevel, configure
 from mooring.cli.options import Context, Kubeconfig, RackLabels, Snapshot
 from mooring.cluster.connection import ApiError, ApiServer
 from mooring.cluster.index import Cluster
 from mooring.cluster.reflector import list_once
-from mooring.cluster.resources import RESOURCES
+from mooring.cluster.resources import RESOURCES, Resource
 from mooring.cluster.snapshot import SnapshotError, load
 from mooring.decide.decision import decide
 from mooring.decide.explain import explain, render
 from mooring.decide.subject import Subject, subject_of_pod, subject_of_template
+from mooring.follow.follower import Follower
 from mooring.locate.locator import Locator
+from mooring.locate.snapshot import load_storage
 
+#: Where the chart is installed by default, and with it the Secrets of VolumeLocators.
+_NAMESPACE: Final = "mooring-system"
 #: What kubectl takes for a kind: the singular, the plural, its short name, each with or without the group.
 _KINDS: Final = {
     word: kind
@@ -56,25 +61,38 @@ def explain_command(
 ) -> None:
     """Say where a pod belongs and why: the rule, each volume, the nodes by tier, and every refusal with its reason."""
     cluster = Cluster(rack_labels=tuple(rack_label or RACK_KEYS))
+    locator = Locator(cluster)
     try:
         if snapshot is not None:
             load(snapshot, cluster)
+            load_storage(snapshot, cluster, locator.systems)
         else:
-            asyncio.run(_read(cluster, kubeconfig, context))
+            configure(level=LogLevel.WARNING, form=LogFormat.TEXT)  # what is followed is told to operators only
+            asyncio.run(_read(cluster, locator, kubeconfig, context))
         subject = _find(what, namespace, cluster)
     except (SnapshotError, ConfigException, ApiError, aiohttp.ClientError, OSError, LookupError) as error:
         typer.echo(f"mooring: {error.args[0] if isinstance(error, LookupError) else error}", err=True)
         raise typer.Exit(1) from error
-    explanation = explain(decide(subject, cluster, Locator(cluster)), cluster)
+    explanation = explain(decide(subject, cluster, locator), cluster)
     typer.echo(json.dumps(explanation, indent=2) if output is Output.JSON else render(explanation))
 
 
-async def _read(cluster: Cluster, kubeconfig: Path | None, context: str | None) -> None:
+async def _read(cluster: Cluster, locator: Locator, kubeconfig: Path | None, context: str | None) -> None:
     api = await ApiServer.connect(kubeconfig=kubeconfig, context=context)
     try:
-        await asyncio.gather(*(list_once(api, resource, cluster) for resource in RESOURCES.values()))
+        await asyncio.gather(*(_read_kind(api, resource, cluster) for resource in RESOURCES.values()))
+        follower = Follower(api, cluster, locator.systems, namespace=_NAMESPACE)
+        await follower.read_once()
     finally:
         await api.close()
+
+
+async def _read_kind(api: ApiServer, resource: Resource, cluster: Cluster) -> None:
+    try:
+        await list_once(api, resource, cluster)
+    except ApiError as error:
+        if not (resource.optional and error.is_missing):
+            raise
 
 
 def _find(what: str, namespace: str, cluster: Cluster) -> Subject:

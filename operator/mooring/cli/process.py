@@ -11,6 +11,7 @@ from mooring.cluster.connection import ApiServer
 from mooring.cluster.index import Cluster
 from mooring.cluster.snapshot import load
 from mooring.locate.locator import Locator
+from mooring.locate.snapshot import load_storage
 from mooring.serve.admission import Admission
 from mooring.serve.extender import Extender
 from mooring.serve.http import Readiness, create_app
@@ -27,9 +28,10 @@ async def serve_snapshot(settings: Settings, path: Path) -> None:
         OSError: the address is taken or not ours.
     """
     cluster = Cluster(rack_labels=settings.rack_labels, read_only=settings.read_only)
-    count = load(path, cluster)
-    settle_memory()
     metrics, locator = Metrics(), Locator(cluster)
+    count = load(path, cluster)
+    load_storage(path, cluster, locator.systems)
+    settle_memory()
     metrics.watch(cluster, localities=dict)
     admission = Admission(
         cluster,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import kopf
 import structlog
 
+from mooring.api.locator import KIND as LOCATOR_KIND
 from mooring.cli.runtime import first_end, listening, settle_memory
 from mooring.cli.settings import Settings
 from mooring.cluster.claims import claim_phase
@@ -20,13 +21,17 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.reflector import Reflector, unsynced
 from mooring.cluster.resources import RESOURCES
 from mooring.cluster.secrets import webhook_secret
+from mooring.cluster.standing import Standing
+from mooring.follow.follower import Follower
+from mooring.follow.optional import optional_sources
+from mooring.follow.source import run_for_ever
 from mooring.locate.locator import Locator
 from mooring.reconcile.certificates import CertificateKeeper
 from mooring.reconcile.controller import Controller
 from mooring.reconcile.gatekeeper import Gatekeeper
 from mooring.reconcile.leadership import Leadership
 from mooring.reconcile.ledger import Ledger
-from mooring.reconcile.lifecycle import PolicyLifecycle
+from mooring.reconcile.lifecycle import Lifecycle
 from mooring.reconcile.probe import AdmissionProbe
 from mooring.reconcile.writer import Writer
 from mooring.serve.admission import Admission
@@ -53,11 +58,15 @@ class Replica:
         self._ledger: Final = Ledger()
         self._metrics: Final = Metrics()
         self._reflectors: Final = [
-            Reflector(api, resource, self._cluster, on_restart=self._count_restart) for resource in RESOURCES.values()
+            Reflector(api, resource, self._cluster, on_restart=self._count_restart)
+            for resource in RESOURCES.values()
+            if not resource.optional
         ]
+        self._has_followed = False
         self._pods: Final = next(reflector for reflector in self._reflectors if reflector.kind == "Pod")
         self._metrics.watch(self._cluster, localities=self._ledger.localities)
-        self._metrics.watch_sync_age({reflector.kind: _age_of(reflector) for reflector in self._reflectors})
+        self._metrics.watch_sync_age(self._ages)
+        self._metrics.watch_locators(self._replicas)
         namespace, name = settings.scheduler_lease
         self._scheduler: Final = Heartbeat(api, namespace=namespace, name=name)
         self._certificate: Final = self._make_certificate()
@@ -74,6 +83,15 @@ class Replica:
             by_hostname=settings.hostname_affinity,
             nominates=settings.nominates,
             calm_for=self._calm_for,
+            standing=self._standing,
+        )
+        self._follower: Final = Follower(
+            api,
+            self._cluster,
+            self._locator.systems,
+            namespace=settings.namespace,
+            on_change=self._controller.locator_changed,
+            on_restart=self._count_restart,
         )
         self._gatekeeper: Final = Gatekeeper(
             self._cluster,
@@ -83,7 +101,11 @@ class Replica:
             by_hostname=settings.hostname_affinity,
             observe=self._metrics.observe_gate,
         )
-        self._lifecycle: Final = PolicyLifecycle(login=_kopf_login(api), on_policy=self._controller.policy_changed)
+        self._lifecycle: Final = Lifecycle(
+            login=_kopf_login(api),
+            on_policy=self._controller.policy_changed,
+            on_locator=self._controller.locator_changed,
+        )
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -106,7 +128,9 @@ class Replica:
         """What runs until the end."""
         certificate = [self._certificate.run()] if self._certificate is not None else []
         watching = [reflector.run() for reflector in self._reflectors]
-        return [*watching, self._scheduler.run(), *certificate, self._write()]
+        optional = optional_sources(self._api, self._cluster, on_restart=self._count_restart)
+        watching += [run_for_ever(source, report=lambda _standing: None) for source in optional]
+        return [*watching, self._follower.run(), self._scheduler.run(), *certificate, self._write()]
 
     async def retire(self) -> None:
         """Give up what others may take over. All work must have ended."""
@@ -167,10 +191,18 @@ class Replica:
         return inf if interrupted is None else time.monotonic() - interrupted
 
     def _is_synced(self) -> bool:
-        return not unsynced(self._reflectors)
+        return not self._missing()
+
+    def _missing(self) -> list[str]:
+        """What is not complete yet; storage systems' own resources are not waited for for ever."""
+        missing = unsynced(self._reflectors)
+        if not missing and not self._has_followed:
+            missing = [f"VolumeLocator {name}: being read" for name in self._follower.unread()]
+            self._has_followed = not missing
+        return missing
 
     def _readiness(self) -> Readiness:
-        missing = unsynced(self._reflectors)
+        missing = self._missing()
         if missing:
             return Readiness(ready=False, detail="not read yet: " + "; ".join(missing))
         if self._certificate is not None and not self._certificate.is_ready:
@@ -180,12 +212,22 @@ class Replica:
         age = time.monotonic() - oldest.heard
         return Readiness(ready=True, detail=f"{count} objects; {oldest.kind} last heard {age:.0f} s ago")
 
+    def _standing(self, locator: str) -> Standing:
+        return self._follower.standing(locator)
+
+    def _ages(self) -> Iterator[tuple[str, float]]:
+        now = time.monotonic()
+        yield from ((reflector.kind, now - reflector.heard) for reflector in self._reflectors)
+        yield from self._follower.ages()
+
+    def _replicas(self) -> Iterator[tuple[str, Mapping[str, int]]]:
+        for name in self._cluster.all(LOCATOR_KIND):
+            found = self._locator.systems.summary(name)
+            unusable = found.total - found.usable - found.unknown
+            yield name, {"usable": found.usable, "unusable": unusable, "unknown": found.unknown}
+
     def _count_restart(self, kind: str, why: str) -> None:
         self._metrics.watch_restarts.labels(kind, why).inc()
-
-
-def _age_of(reflector: Reflector) -> Callable[[], float]:
-    return lambda: time.monotonic() - reflector.heard
 
 
 def _kopf_login(api: ApiServer) -> Callable[..., kopf.ConnectionInfo]:

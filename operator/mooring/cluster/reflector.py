@@ -1,4 +1,4 @@
-"""One kind of object, mirrored from the API server into the index: list, then watch, for ever.
+"""One kind of object, mirrored from the API server into the index, or into another sink: list, then watch, for ever.
 
 The contract, learnt from client-go's reflector and from what kopf's watch gets wrong: a list is read in pages and put
 into the index with the deletes that it implies; bookmarks move the resume point; both kinds of 410 (of a watch and of
@@ -9,15 +9,14 @@ milliseconds; and an object that cannot be read is reported and passed over, nev
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
 import structlog
 
 from mooring.cluster.connection import ApiError, ApiServer
-from mooring.cluster.index import Cluster
 from mooring.cluster.lists import read_pages
 from mooring.cluster.pace import Pace
 from mooring.cluster.resources import Resource
@@ -35,6 +34,19 @@ _GONE: Final = 410
 _LIMITS: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=SILENCE_SECONDS)
 
 _log = structlog.get_logger(__name__)
+
+
+class Sink(Protocol):
+    """Where objects are put: the index, or a store of its own."""
+
+    def put(self, kind: str, new: Any, /) -> None:
+        """Take in an object that is new or has changed."""
+
+    def remove(self, kind: str, key: str, /) -> None:
+        """Forget an object."""
+
+    def replace(self, kind: str, objects: Iterable[Any], /) -> Iterator[None]:
+        """Take in a complete list, one object a step, and forget what is not in it."""
 
 
 class _Event(msgspec.Struct):
@@ -63,18 +75,35 @@ class _ExpiredError(ApiError):
 
 
 class Reflector:
-    """Keeps one kind of the index like the API server's.
+    """Keeps one kind of a sink like the API server's.
 
     Attributes:
         synced: whether a complete list has been taken in since the start.
         heard: when the API server was last heard of this kind, as `time.monotonic()` gives it.
         interrupted: when it was last lost, or refused a watch; None if it never was.
-        problem: why it is not synced, for a person.
+        problem: what stands in the way of following it, for a person; empty while nothing does.
     """
 
     def __init__(
-        self, api: ApiServer, resource: Resource, cluster: Cluster, *, on_restart: Callable[[str, str], None]
+        self,
+        api: ApiServer,
+        resource: Resource,
+        sink: Sink,
+        *,
+        on_restart: Callable[[str, str], None],
+        on_sync: Callable[[], None] = lambda: None,
+        final: Collection[int] = (),
     ) -> None:
+        """Take what to mirror.
+
+        Args:
+            api: the API server.
+            resource: what is mirrored.
+            sink: where to.
+            on_restart: called with the kind and a reason each time the watch is to be begun anew.
+            on_sync: called each time a complete list has been taken in, and each time a watch is open.
+            final: HTTP statuses with which `run` ends, because only somebody else can mend what they stand for.
+        """
         self.synced = False
         self.heard = time.monotonic()
         self.interrupted: float | None = None
@@ -82,8 +111,10 @@ class Reflector:
         self._closed: float | None = time.monotonic()
         self._api: Final = api
         self._resource: Final = resource
-        self._cluster: Final = cluster
+        self._sink: Final = sink
         self._on_restart: Final = on_restart
+        self._on_sync: Final = on_sync
+        self._final: Final = frozenset(final)
         self._decoder: Final = msgspec.json.Decoder(resource.record)
         self._events: Final = msgspec.json.Decoder(_Event)
         self._versions: Final = msgspec.json.Decoder(_Versioned)
@@ -100,7 +131,11 @@ class Reflector:
         return 0.0 if self._closed is None else time.monotonic() - self._closed
 
     async def run(self) -> None:
-        """Mirror until cancelled. No failure of the API server or the network ends it."""
+        """Mirror until cancelled. No failure of the API server or the network ends it, but the final ones.
+
+        Raises:
+            ApiError: the API server refused with one of the statuses that are final.
+        """
         version = ""
         pause = _FIRST_PAUSE
         while True:
@@ -109,6 +144,7 @@ class Reflector:
                     version = await self.read_all()
                     self.synced, self.problem = True, ""
                     self._closed = time.monotonic()
+                    self._on_sync()
                 started = time.monotonic()
                 version = await self._watch(version)
                 if time.monotonic() - started > _STEADY_SECONDS:
@@ -118,6 +154,8 @@ class Reflector:
             except _ExpiredError:
                 reason, version = "expired", ""
             except ApiError as error:
+                if error.status in self._final:
+                    raise
                 reason = f"status-{error.status}"
                 self._report(error)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -134,8 +172,7 @@ class Reflector:
     def _report(self, error: Exception) -> None:
         detail = str(error) or type(error).__name__
         self.interrupted = time.monotonic()
-        if not self.synced:
-            self.problem = detail
+        self.problem = detail
         _log.warning("watch interrupted", kind=self.kind, error=detail)
 
     async def read_all(self) -> str:
@@ -148,7 +185,7 @@ class Reflector:
         fresh: list[Any] = []
         version = ""
         try:
-            async for page in read_pages(self._api, self._resource.path):
+            async for page in read_pages(self._api, self._resource.path, selector=self._resource.selector):
                 self.heard = time.monotonic()
                 for raw in page.items or ():
                     _, record = self._read(raw)
@@ -158,7 +195,7 @@ class Reflector:
                 version = page.metadata.resource_version
         except ApiError as error:
             raise (_ExpiredError() if error.status == _GONE else error) from error
-        for _ in self._cluster.replace(self.kind, fresh):
+        for _ in self._sink.replace(self.kind, fresh):
             await self._pace.breathe()
         return version
 
@@ -171,12 +208,15 @@ class Reflector:
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
+        if self._resource.selector:
+            query["labelSelector"] = self._resource.selector
         try:
             response = await self._api.open("GET", self._resource.path, query=query, limits=_LIMITS)
         except ApiError as error:
             raise (_ExpiredError() if error.status == _GONE else error) from error
         async with response:
-            self._closed = None
+            self._closed, self.problem = None, ""
+            self._on_sync()
             try:
                 async for line in _lines(response):
                     self.heard = time.monotonic()
@@ -200,9 +240,9 @@ class Reflector:
         if record is None:
             return version
         if event.type == "DELETED":
-            self._cluster.remove(self.kind, record.key)
+            self._sink.remove(self.kind, record.key)
         else:
-            self._cluster.put(self.kind, record)
+            self._sink.put(self.kind, record)
         return version
 
     def _read(self, raw: msgspec.Raw) -> tuple[str, Any]:
@@ -235,14 +275,14 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         rest.append(last)
 
 
-async def list_once(api: ApiServer, resource: Resource, cluster: Cluster) -> None:
-    """Read a kind once into an index, without a watch.
+async def list_once(api: ApiServer, resource: Resource, sink: Sink) -> None:
+    """Read a kind once into a sink, without a watch.
 
     Raises:
         ApiError: the API server refused.
         aiohttp.ClientError, TimeoutError: there was no answer.
     """
-    await Reflector(api, resource, cluster, on_restart=lambda _kind, _why: None).read_all()
+    await Reflector(api, resource, sink, on_restart=lambda _kind, _why: None).read_all()
 
 
 def unsynced(reflectors: Iterable[Reflector]) -> list[str]:

@@ -8,12 +8,15 @@ from typing import Final
 import aiohttp
 import structlog
 
+from mooring.api.locator import KIND as LOCATOR_KIND
 from mooring.cluster.connection import ApiError
 from mooring.cluster.index import Change, Cluster
 from mooring.cluster.pace import Pace
 from mooring.cluster.records import WORKLOADS, Key, Pod
+from mooring.cluster.standing import Standing
 from mooring.locate.locator import Locator
 from mooring.reconcile.ledger import Ledger
+from mooring.reconcile.locators import LocatorReconciler
 from mooring.reconcile.mover import Mover, Probe
 from mooring.reconcile.pods import PodReconciler
 from mooring.reconcile.policies import PolicyReconciler
@@ -27,6 +30,8 @@ _WORKERS: Final = 8
 POD_DELAY: Final = 0.5
 #: Changes of one policy's counts within this time become one write of its status, in seconds.
 POLICY_DELAY: Final = 1.0
+#: Changes of how it stands with one locator within this time become one write of its status, in seconds.
+LOCATOR_DELAY: Final = 0.5
 #: Changes of nodes, policies and namespaces within this time become one look at everything they concern, in seconds.
 SWEEP_DELAY: Final = 0.2
 #: A StatefulSet's controller drops our conditions with each write of its status, of which scaling takes many: they are
@@ -52,6 +57,7 @@ class Controller:
         by_hostname: bool = False,
         nominates: bool = True,
         calm_for: Callable[[], float] = lambda: inf,
+        standing: Callable[[str], Standing],
     ) -> None:
         """Take what the reconcilers need.
 
@@ -64,18 +70,20 @@ class Controller:
             by_hostname: whether affinity names nodes by their hostname label instead of their name.
             nominates: whether soft rules are kept by nominations.
             calm_for: for how many seconds the API server has been there without a break.
+            standing: how it stands with a VolumeLocator.
         """
         self._cluster: Final = cluster
-        self._locator: Final = locator
         self._queue: Final = WorkQueue()
         self._waiters: Final = Waiters()
         self._pods: Final = PodReconciler(cluster, locator, writer, ledger, self._waiters, nominates=nominates)
         mover = Mover(cluster, writer, probe, nominates=nominates, calm_for=calm_for)
         workloads = WorkloadReconciler(cluster, locator, writer, ledger, mover, by_hostname=by_hostname)
         policies = PolicyReconciler(cluster, writer, ledger)
+        locators = LocatorReconciler(cluster, locator.systems, writer, standing)
         self._turns: Final[dict[str, _Turn]] = {
             "Pod": self._pods.reconcile,
             "Policy": policies.reconcile,
+            "Locator": locators.reconcile,
             "Sweep": self._sweep,
             **dict.fromkeys(WORKLOADS, workloads.reconcile),
         }
@@ -88,6 +96,8 @@ class Controller:
         self._cluster.listen(self._changed)
         self._queue.add(_sweep_of(None))
         self._all_policies_changed()
+        for name in self._cluster.all(LOCATOR_KIND):
+            self.locator_changed(name)
         async with asyncio.TaskGroup() as group:
             for _ in range(_WORKERS):
                 group.create_task(self._work())
@@ -95,6 +105,10 @@ class Controller:
     def policy_changed(self, key: str) -> None:
         """Ask for a policy's turn, soon: many changes of its counts become one write."""
         self._queue.add_after(Key("Policy", key), POLICY_DELAY)
+
+    def locator_changed(self, name: str) -> None:
+        """Ask for a locator's turn, soon: its resource and the objects in it may come in any order."""
+        self._queue.add_after(Key("Locator", name), LOCATOR_DELAY)
 
     def _all_policies_changed(self) -> None:
         for kind in _POLICY_KINDS:
@@ -129,8 +143,6 @@ class Controller:
         elif change.kind == "PersistentVolumeClaim":
             self._claims_changed([change.key])
         elif change.kind == "PersistentVolume":
-            if change.new is None:
-                self._locator.forget(change.key)
             self._claims_changed(self._cluster.claims_of_volume(change.key))
         elif change.kind == "Namespace":
             if change.old is None or change.new is None or change.old.labels != change.new.labels:
@@ -141,7 +153,7 @@ class Controller:
             self._node_changed(change)
 
     def _node_changed(self, change: Change) -> None:
-        """A node, its drivers or a storage class changed."""
+        """A node, its drivers, a storage class, or what storage systems say of nodes changed."""
         if change.kind == "Node":
             self._room_changed(change.key)
         if change.kind == "StorageClass":

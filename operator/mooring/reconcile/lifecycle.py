@@ -1,7 +1,7 @@
-"""The policies' life, by kopf: in a thread and loop of its own, because kopf cancels the tasks of a loop it shares.
+"""The life of policies and locators, by kopf: in a thread and loop of its own, since kopf cancels tasks that share one.
 
-Its handlers only post a policy's key to the main loop. They are plain event handlers, so that nothing is written on
-the policies: no finalizers, no annotations. The index is the one read model, and reconcile writes the status.
+Its handlers only post an object's key to the main loop. They are plain event handlers, so that nothing is written on
+the objects: no finalizers, no annotations. The index is the one read model, and reconcile writes the status.
 """
 
 import asyncio
@@ -16,22 +16,29 @@ from mooring.api.policy import GROUP, VERSION
 
 _log = structlog.get_logger(__name__)
 _RESTART_SECONDS: Final = 5.0
-_PLURALS: Final = ("volumeplacementpolicies", "clustervolumeplacementpolicies")
+_POLICIES: Final = ("volumeplacementpolicies", "clustervolumeplacementpolicies")
+_LOCATORS: Final = "volumelocators"
 
 
-class PolicyLifecycle:
+class Lifecycle:
     """Runs kopf in a thread until stopped."""
 
-    def __init__(self, *, login: Callable[..., kopf.ConnectionInfo], on_policy: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        login: Callable[..., kopf.ConnectionInfo],
+        on_policy: Callable[[str], None],
+        on_locator: Callable[[str], None],
+    ) -> None:
         self._registry: Final = kopf.OperatorRegistry()
         self._stop: Final = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._on_policy: Final = on_policy
         kopf.on.login(registry=self._registry)(login)
         kopf.on.startup(registry=self._registry)(_configure)
-        for plural in _PLURALS:
-            kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._post)
+        for plural in _POLICIES:
+            kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._poster(on_policy, _policy_key))
+        kopf.on.event(GROUP, VERSION, _LOCATORS, registry=self._registry)(self._poster(on_locator, _locator_key))
 
     def start(self) -> None:
         """Start kopf; keys are posted to the loop that runs now."""
@@ -55,12 +62,21 @@ class PolicyLifecycle:
                 _log.warning("kopf is started anew", error=str(error) or type(error).__name__)
             self._stop.wait(_RESTART_SECONDS)
 
-    def _post(self, body: kopf.Body, **_: Any) -> None:
-        metadata = body["metadata"]
-        parts = [body["kind"], metadata.get("namespace"), metadata["name"]]
-        key = "/".join(part for part in parts if part)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_policy, key)
+    def _poster(self, post: Callable[[str], None], key_of: Callable[[kopf.Body], str]) -> Callable[..., None]:
+        def handler(body: kopf.Body, **_: Any) -> None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(post, key_of(body))
+
+        return handler
+
+
+def _policy_key(body: kopf.Body) -> str:
+    parts = [body["kind"], body["metadata"].get("namespace"), body["metadata"]["name"]]
+    return "/".join(part for part in parts if part)
+
+
+def _locator_key(body: kopf.Body) -> str:
+    return str(body["metadata"]["name"])
 
 
 def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-from mooring.api.permissions import NAMESPACED_RULES, RULES
+from mooring.api.permissions import AGGREGATION_LABEL, NAMESPACED_RULES, RULES
 from mooring.sandbox.client import ApiClient
 from mooring.sandbox.components import LEASE, NAMESPACE
 
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 #: Not the names that the chart gives, so that it can be installed into a sandbox.
 _MOORING: Final = "sandbox-mooring"
+_LOCATORS: Final = "sandbox-mooring-locators"
 _SCHEDULER: Final = "sandbox-mooring-scheduler"
 
 Manifest = dict[str, Any]
@@ -26,6 +27,8 @@ def grant_rights(client: ApiClient) -> None:
     manifests = [
         _role("ClusterRole", _MOORING, [dict(rule) for rule in RULES]),
         _binding("ClusterRoleBinding", _MOORING, role=_MOORING, user="mooring"),
+        _locators(),
+        _binding("ClusterRoleBinding", _LOCATORS, role=_LOCATORS, user="mooring"),
         _role("Role", _MOORING, [dict(rule) for rule in NAMESPACED_RULES], namespace=NAMESPACE),
         _binding("RoleBinding", _MOORING, role=_MOORING, user="mooring", namespace=NAMESPACE),
         *_second_scheduler(),
@@ -34,6 +37,12 @@ def grant_rights(client: ApiClient) -> None:
         metadata = manifest["metadata"]
         parent = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
         client.apply(f"{_RBAC}{parent}/{manifest['kind'].lower()}s/{metadata['name']}", manifest)
+
+
+def _locators() -> Manifest:
+    """Give whatever labelled ClusterRoles give; the controller manager, where there is one, keeps its rules."""
+    selector = {"matchLabels": {AGGREGATION_LABEL: "true"}}
+    return _object("ClusterRole", _LOCATORS, "") | {"aggregationRule": {"clusterRoleSelectors": [selector]}}
 
 
 def _second_scheduler() -> list[Manifest]:

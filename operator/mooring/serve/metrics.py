@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -51,12 +51,6 @@ class Metrics:
             ["kind", "reason"],
             registry=self.registry,
         )
-        self._sync_age: Final = Gauge(
-            "mooring_sync_age_seconds",
-            "Time since the API server was last heard on a kind's watch.",
-            ["kind"],
-            registry=self.registry,
-        )
 
         # Looking up a label's metric takes a lock each time; these two are looked up with every call.
         self._latency_of: Final = cache(self._latency.labels)
@@ -80,10 +74,16 @@ class Metrics:
         """Report an index's size, and pods by locality, each time metrics are read."""
         self.registry.register(_ClusterCollector(cluster, localities))
 
-    def watch_sync_age(self, ages: Mapping[str, Callable[[], float]]) -> None:
-        """Report how long ago each kind was last heard of, in seconds, each time metrics are read."""
-        for kind, age in ages.items():
-            self._sync_age.labels(kind).set_function(age)
+    def watch_sync_age(self, ages: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        """Report how long ago each kind was last heard of, in seconds, each time metrics are read.
+
+        A kind that is followed more than once is as old as the oldest.
+        """
+        self.registry.register(_SyncAgeCollector(ages))
+
+    def watch_locators(self, replicas: Callable[[], Iterable[tuple[str, Mapping[str, int]]]]) -> None:
+        """Report the replicas that VolumeLocators have brought, by locator and state, each time metrics are read."""
+        self.registry.register(_LocatorCollector(replicas))
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text form."""
@@ -104,3 +104,31 @@ class _ClusterCollector(Collector):
         for locality, count in self._localities().items():
             pods.add_metric([locality], count)
         yield pods
+
+
+class _SyncAgeCollector(Collector):
+    def __init__(self, ages: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        self._ages: Final = ages
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Time since the API server, or a storage system, was last heard of a kind."
+        metric = GaugeMetricFamily("mooring_sync_age_seconds", text, labels=["kind"])
+        oldest: dict[str, float] = {}
+        for kind, age in self._ages():
+            oldest[kind] = max(age, oldest.get(kind, 0.0))
+        for kind, age in oldest.items():
+            metric.add_metric([kind], age)
+        yield metric
+
+
+class _LocatorCollector(Collector):
+    def __init__(self, replicas: Callable[[], Iterable[tuple[str, Mapping[str, int]]]]) -> None:
+        self._replicas: Final = replicas
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Replicas of volumes in the index, by VolumeLocator and by whether they can be used."
+        metric = GaugeMetricFamily("mooring_locator_replicas", text, labels=["locator", "state"])
+        for locator, counts in self._replicas():
+            for state, count in counts.items():
+                metric.add_metric([locator, state], count)
+        yield metric

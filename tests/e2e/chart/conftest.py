@@ -13,7 +13,11 @@ from mooring.sandbox.layout import COMPONENTS
 
 NAMESPACE = "storage-tools"
 RELEASE = "near-data"
-CRDS = ("volumeplacementpolicies.mooring.dev", "clustervolumeplacementpolicies.mooring.dev")
+CRDS = (
+    "volumeplacementpolicies.mooring.dev",
+    "clustervolumeplacementpolicies.mooring.dev",
+    "volumelocators.mooring.dev",
+)
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/{RELEASE}-webhook"
 WEBHOOKS = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{RELEASE}"
 

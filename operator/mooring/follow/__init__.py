@@ -1,0 +1,1 @@
+"""Following what storage systems say of their replicas, live, into the index of what lies where."""
