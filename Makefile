@@ -53,9 +53,10 @@ chaos: venv ## Break everything around Mooring while pods come; some minutes, en
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 .PHONY: generate
-generate: venv ## Generate crds/ and helm/mooring/files from the models
+generate: venv ## Generate crds/ and helm/mooring/files from models and locators, and the table of docs/drivers.md
 	@$(BIN)/python -m mooring.api.crd crds
-	@$(BIN)/python -m mooring.api.chart helm/mooring/files
+	@$(BIN)/python -m mooring.api.chart policies/locators helm/mooring/files
+	@$(BIN)/python -m tests.drivers_table docs/drivers.md
 
 .PHONY: lock
 lock: venv ## Lock the dependencies of pyproject.toml anew, with hashes
