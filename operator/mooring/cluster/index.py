@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from mooring.api.labels import RACK_KEYS
 from mooring.api.policy import Policy
+from mooring.cluster.capacity import Capacity
+from mooring.cluster.labelled import Labelled
 from mooring.cluster.records import (
     WORKLOADS,
     CSINode,
+    CSIStorageCapacity,
     Key,
     Namespace,
     Node,
@@ -31,9 +34,16 @@ from mooring.cluster.topology import Topology, discard
 _NONE: Final[frozenset[str]] = frozenset()
 _NO_KEYS: Final[frozenset[Key]] = frozenset()
 
+TOPOLOGY: Final = "Topology"
+"""The kind of a change that concerns whatever was computed from nodes."""
+
 
 class Change(NamedTuple):
-    """One object that came, changed or went: `old` or `new` is None then."""
+    """One object that came, changed or went: `old` or `new` is None then.
+
+    Where what others say of it has changed, and nothing in itself, both are the same. A change of the whole topology
+    has the kind TOPOLOGY and neither.
+    """
 
     kind: str
     key: str
@@ -49,6 +59,8 @@ class Cluster:
         topology: nodes by label and place.
         storage: what CSI drivers say of nodes.
         usage: what the pods on each node ask for.
+        capacity: what nodes have left for volumes.
+        claims: claims by namespace and label.
         topology_version: rises when a node, its labels, a driver's registration or a storage state changes; whatever
             was computed from those before is stale then.
     """
@@ -58,6 +70,8 @@ class Cluster:
         self.topology: Final = Topology(rack_labels=rack_labels)
         self.storage: Final = Storage()
         self.usage: Final = Usage()
+        self.capacity: Final = Capacity(self.topology)
+        self.claims: Final = Labelled()
         self.topology_version = 0
         self._objects: Final[dict[str, dict[str, Any]]] = {kind: {} for kind in RESOURCES}
         self._listeners: list[Callable[[Change], None]] = []
@@ -70,6 +84,9 @@ class Cluster:
         self._updaters: Final[dict[str, Callable[[str, Any, Any], None]]] = {
             "Node": self._update_node,
             "CSINode": self._update_csi_node,
+            "StorageClass": self._update_storage_class,
+            "CSIStorageCapacity": self._update_storage_capacity,
+            "PersistentVolume": self._update_volume,
             "PersistentVolumeClaim": self._update_claim,
             "Pod": self._update_pod,
             "VolumePlacementPolicy": self._update_policy,
@@ -177,6 +194,18 @@ class Cluster:
         self._objects[kind][new.key] = new
         self._changed(Change(kind, new.key, old, new))
 
+    def promise(self, pod: Pod, node: str) -> None:
+        """Keep room for a pod and its claims on a node until the API server says where it is, or nominated to."""
+        self.usage.promise(pod, node)
+        for claim in pod.claims:
+            self.capacity.promise(f"{pod.metadata.namespace}/{claim}", node)
+
+    def withdraw(self, pod: Pod) -> None:
+        """Keep no room for a pod that could not be nominated."""
+        self.usage.withdraw(pod)
+        for claim in pod.claims:
+            self.capacity.withdraw(f"{pod.metadata.namespace}/{claim}")
+
     def remove(self, kind: str, key: str) -> None:
         """Forget an object."""
         old = self._objects[kind].pop(key, None)
@@ -196,10 +225,24 @@ class Cluster:
             self.put(kind, new)
             yield
 
+    def touch(self, kind: str, key: str) -> None:
+        """Tell that what others say of an object has changed, though it is the same itself."""
+        same = self._objects[kind].get(key)
+        if same is not None:
+            self._tell(Change(kind, key, same, same))
+
+    def touch_topology(self) -> None:
+        """Make stale what was computed from the topology, and tell."""
+        self.topology_version += 1
+        self._tell(Change(TOPOLOGY, "", None, None))
+
     def _changed(self, change: Change) -> None:
         update = self._updaters.get(change.kind)
         if update:
             update(change.key, change.old, change.new)
+        self._tell(change)
+
+    def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
 
@@ -211,19 +254,48 @@ class Cluster:
             self.topology.remove(name)
         else:
             self.topology.put(name, new.labels)
+        self.capacity.place_node(name)
         self.topology_version += 1
 
     def _update_csi_node(self, _name: str, old: CSINode | None, new: CSINode | None) -> None:
         self.storage.register(old, new)
+        self.capacity.limit(old, new)
         self.topology_version += 1
 
+    def _update_storage_class(self, _name: str, _old: StorageClass | None, _new: StorageClass | None) -> None:
+        for key, claim in self._objects["PersistentVolumeClaim"].items():
+            if self.volume(claim.spec.volume_name) is None:
+                self._count_claim(key)
+
+    def _update_storage_capacity(
+        self, _key: str, old: CSIStorageCapacity | None, new: CSIStorageCapacity | None
+    ) -> None:
+        self.capacity.report(old, new)
+
+    def _update_volume(self, name: str, _old: PersistentVolume | None, _new: PersistentVolume | None) -> None:
+        for claim in self.claims_of_volume(name):
+            self._count_claim(claim)
+
     def _update_claim(self, key: str, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
-        if old is not None and old.spec.volume_name:
-            discard(self._claims_by_volume, old.spec.volume_name, key)
-        if new is not None and new.spec.volume_name:
-            self._claims_by_volume[new.spec.volume_name].add(key)
+        if old is not None:
+            self.claims.remove(key, old.metadata.namespace, old.labels)
+            if old.spec.volume_name:
+                discard(self._claims_by_volume, old.spec.volume_name, key)
+        if new is not None:
+            self.claims.put(key, new.metadata.namespace, new.labels)
+            if new.spec.volume_name:
+                self._claims_by_volume[new.spec.volume_name].add(key)
+        self._count_claim(key)
+
+    def _count_claim(self, key: str) -> None:
+        claim = self.claim(key)
+        if claim is None:
+            self.capacity.remove(key)
+        else:
+            self.capacity.put(claim, self.class_of(claim), self.volume(claim.spec.volume_name))
 
     def _update_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        self.capacity.place_pod(old, new)
         if old is not None:
             for claim in old.claims:
                 discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)

@@ -67,7 +67,7 @@ class Usage:
 
     def put(self, pod: Pod) -> None:
         """Count a pod where it is or will be, in place of what was known of it."""
-        node = _place(pod)
+        node = pod.place
         if node:
             self._promised.pop(pod.key, None)
         self._count(pod, node or self._promised.get(pod.key, ""))
@@ -85,7 +85,7 @@ class Usage:
     def withdraw(self, pod: Pod) -> None:
         """Keep no room for a pod that could not be nominated."""
         if self._promised.pop(pod.key, None) is not None:
-            self._count(pod, _place(pod))
+            self._count(pod, pod.place)
 
     def of(self, node: str, *, besides: str = "") -> Amount:
         """What is asked for on a node, but for what one pod (namespace/name) asks for."""
@@ -108,7 +108,3 @@ class Usage:
         node, amount = self._counted.pop(key, ("", Amount()))
         if node:
             self._by_node[node] = self._by_node[node].plus(amount, times=-1)
-
-
-def _place(pod: Pod) -> str:
-    return pod.spec.node_name or pod.status.nominated_node_name

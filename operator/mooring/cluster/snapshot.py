@@ -11,7 +11,9 @@ from mooring.cluster.manifests import ManifestLoader, list_items, manifest_files
 from mooring.cluster.records import WORKLOADS
 from mooring.cluster.resources import RESOURCES, from_manifest
 
-_NAMESPACED = frozenset({"PersistentVolumeClaim", "Pod", "VolumePlacementPolicy", *WORKLOADS})
+_NAMESPACED = frozenset(
+    {"CSIStorageCapacity", "PersistentVolumeClaim", "Pod", "VolumePlacementPolicy", "VolumeSnapshot", *WORKLOADS}
+)
 
 
 class SnapshotError(ValueError):
@@ -21,17 +23,26 @@ class SnapshotError(ValueError):
 def load(path: Path, cluster: Cluster) -> int:
     """Feed an index with the manifests in a file or folder, and return how many objects it took.
 
-    Several documents in a file and `kind: List` are understood; kinds that no decision reads are passed over.
+    Kinds that no decision reads are passed over.
 
     Raises:
         SnapshotError: there is no such path, or a manifest is malformed.
     """
-    count = 0
+    return sum(_take(manifest, cluster, where=where) for where, manifest in objects(path))
+
+
+def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a file or folder, of whatever kind, after the words for where it stands.
+
+    Several documents in a file and `kind: List` are understood, and fields that are null are dropped.
+
+    Raises:
+        SnapshotError: there is no such path, or something in it is no manifest.
+    """
     for file in _files(path):
         for position, manifest in enumerate(_documents(file), start=1):
             if manifest is not None:
-                count += _take(without_nulls(manifest), cluster, where=f"{file}, document {position}")
-    return count
+                yield from _unpacked(without_nulls(manifest), where=f"{file}, document {position}")
 
 
 def _files(path: Path) -> list[Path]:
@@ -49,15 +60,21 @@ def _documents(file: Path) -> list[Any]:
         raise SnapshotError(f"{file}: not YAML: {error}") from error
 
 
-def _take(manifest: Any, cluster: Cluster, *, where: str) -> int:
+def _unpacked(manifest: Any, *, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("kind"), str):
         raise SnapshotError(f"{where}: a manifest is a mapping with a kind")
+    items = list_items(manifest)
+    if items is None:
+        yield where, manifest
+        return
+    for position, item in enumerate(items, start=1):
+        if not isinstance(item, dict):
+            raise SnapshotError(f"{where}: an item of a list is a mapping, not {type(item).__name__}")
+        yield from _unpacked(item, where=f"{where}, item {position}")
+
+
+def _take(manifest: dict[str, Any], cluster: Cluster, *, where: str) -> int:
     kind, version = manifest["kind"], str(manifest.get("apiVersion") or "")
-    if (items := list_items(manifest)) is not None:
-        return sum(
-            _take(item, cluster, where=f"{where}, item {position}")
-            for position, item in enumerate(_mappings(items, where=where), start=1)
-        )
     if not _is_read(kind, version):
         return 0
     metadata = manifest.get("metadata")
@@ -76,10 +93,3 @@ def _is_read(kind: str, version: str) -> bool:
     """Whether decisions read this kind. Others have kinds of the same names: Longhorn has a Node of its own."""
     group = version.rpartition("/")[0]
     return kind in RESOURCES and (not version or group == RESOURCES[kind].group)
-
-
-def _mappings(items: list[Any], *, where: str) -> Iterator[dict[str, Any]]:
-    for item in items:
-        if not isinstance(item, dict):
-            raise SnapshotError(f"{where}: an item of a list is a mapping, not {type(item).__name__}")
-        yield item

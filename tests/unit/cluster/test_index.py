@@ -11,7 +11,7 @@ from tests.unit.builders import DRIVER, HOSTNAME, RACK, REGION, ZONE, cluster_of
 from tests.unit.worlds import index_key
 
 from mooring.api.annotations import NodeStorageState
-from mooring.cluster.index import Change, Cluster
+from mooring.cluster.index import TOPOLOGY, Change, Cluster
 from mooring.cluster.records import Key
 from mooring.cluster.topology import Level
 
@@ -172,6 +172,30 @@ def test_listeners_hear_of_what_changed_and_only_of_that() -> None:
         (Change("Pod", "shop/p1", first, second), 1),
         (Change("Pod", "shop/p1", second, None), 0),
     ]
+
+
+def test_what_others_say_of_an_object_is_told_as_a_change_without_one() -> None:
+    """The lookups stay as they are, and what is not there is not told."""
+    pod = builders.pod("p1", "c1")
+    cluster = cluster_of(pod)
+    heard: list[Change] = []
+    cluster.listen(heard.append)
+    before = _lookups(cluster)
+    cluster.touch("Pod", "shop/p1")
+    cluster.touch("Pod", "shop/p2")
+
+    assert heard == [Change("Pod", "shop/p1", pod, pod)]
+    assert (_lookups(cluster), cluster.topology_version) == (before, 0)
+
+
+def test_a_change_of_the_topology_can_be_told_by_others() -> None:
+    """Whatever was computed from it is stale, and listeners hear of it with the new version in place."""
+    cluster = Cluster()
+    heard: list[tuple[Change, int]] = []
+    cluster.listen(lambda change: heard.append((change, cluster.topology_version)))
+    cluster.touch_topology()
+
+    assert heard == [(Change(TOPOLOGY, "", None, None), 1)]
 
 
 def test_the_topology_version_rises_with_what_locations_depend_on() -> None:

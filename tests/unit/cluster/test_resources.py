@@ -16,6 +16,7 @@ from mooring.cluster.resources import RESOURCES, from_manifest
         ("Deployment", "apps"),
         ("VolumePlacementPolicy", "mooring.dev"),
         ("ClusterVolumePlacementPolicy", "mooring.dev"),
+        ("VolumeLocator", "mooring.dev"),
     ],
 )
 def test_each_kind_knows_its_group(kind: str, group: str) -> None:
@@ -46,6 +47,16 @@ def test_every_kind_is_listed_under_its_name() -> None:
                 "spec": {"podSelector": {}, "placement": "Nearby"},
             },
             r"spec\.placement",
+        ),
+        (
+            "VolumeLocator",
+            {
+                "apiVersion": "mooring.dev/v1alpha1",
+                "kind": "VolumeLocator",
+                "metadata": {"name": "l"},
+                "spec": {"driver": "a.io"},
+            },
+            r"spec: exactly one of",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Snapshots: what kubectl writes and what people write, and errors that say where."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,22 @@ def test_manifests_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
     assert (pod.labels, pod.metadata.deletion_timestamp) == ({"day": "2026-01-02"}, "2026-01-02T03:04:05Z")
     assert pod.spec.containers[0].resources is not None
     assert pod.spec.containers[0].resources.requests == {"cpu": 1, "memory": 0.5}
+
+
+def test_what_volumes_are_made_of_is_read(tmp_path: Path) -> None:
+    """Free capacity and snapshots, of the storage groups only: others have snapshots of their own."""
+    text = """
+    {apiVersion: storage.k8s.io/v1, kind: CSIStorageCapacity, metadata: {name: c}, storageClassName: s, capacity: 1Gi}
+    ---
+    {apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshot, metadata: {name: monday}}
+    ---
+    {apiVersion: example.com/v1, kind: VolumeSnapshot, metadata: {name: tuesday}}
+    """
+    cluster = _load(tmp_path, textwrap.dedent(text))
+
+    assert list(cluster.all("CSIStorageCapacity")) == ["default/c"]
+    assert list(cluster.all("VolumeSnapshot")) == ["default/monday"]
+    assert cluster.capacity.room("n1", "s") == 0
 
 
 def test_a_given_namespace_is_kept(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ from mooring.cluster.records.slimming import slim
 from mooring.cluster.records.storage import (
     ClaimReference,
     CSISource,
+    CSIStorageCapacity,
+    DataSource,
     PersistentVolume,
     PersistentVolumeClaim,
     PersistentVolumeClaimSpec,
@@ -43,6 +45,7 @@ from mooring.cluster.records.storage import (
     PhaseStatus,
     StorageClass,
     VolumeNodeAffinity,
+    VolumeSnapshot,
 )
 from mooring.cluster.records.workloads import (
     WORKLOADS,
@@ -64,11 +67,13 @@ __all__ = [
     "CSINode",
     "CSINodeSpec",
     "CSISource",
+    "CSIStorageCapacity",
     "ClaimReference",
     "ClaimSource",
     "Condition",
     "Container",
     "CronJob",
+    "DataSource",
     "Deployment",
     "EphemeralSource",
     "EphemeralTemplate",
@@ -106,6 +111,7 @@ __all__ = [
     "Toleration",
     "Volume",
     "VolumeNodeAffinity",
+    "VolumeSnapshot",
     "Workload",
     "WorkloadStatus",
     "claim_names",

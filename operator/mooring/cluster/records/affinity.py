@@ -1,18 +1,48 @@
 """Node selector terms and the node affinity made of them."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from mooring.cluster.records.metadata import Record
 
+_INTEGER: Final = re.compile("[+-]?[0-9]+")
+
 
 class Expression(Record):
-    """A node selector requirement."""
+    """A requirement of a node selector, or of a label selector, whose operators are among the same."""
 
     key: str
     operator: str
     values: tuple[str, ...] = ()
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels meets it; one with an operator that does not exist is met by none."""
+        value = labels.get(self.key)
+        match self.operator:
+            case "In":
+                return value in self.values
+            case "NotIn":
+                return value not in self.values
+            case "Exists":
+                return value is not None
+            case "DoesNotExist":
+                return value is None
+            case "Gt" | "Lt":
+                return self._compares(value)
+            case _:
+                return False
+
+    def _compares(self, value: str | None) -> bool:
+        # Python's int reads more than Go's ParseInt does: "1_0" is a label value, but no number.
+        if value is None or not _INTEGER.fullmatch(value):
+            return False
+        if len(self.values) != 1 or not _INTEGER.fullmatch(self.values[0]):
+            return False
+        ours, bound = int(value), int(self.values[0])
+        return ours > bound if self.operator == "Gt" else ours < bound
 
 
 class Term(Record):
@@ -45,14 +75,16 @@ class NodeAffinity(Record):
 
 
 class MatchLabels(Record):
-    """A label selector, read as far as most are written."""
+    """A label selector: everything given must hold, and one that gives nothing selects everything."""
 
     match_labels: dict[str, str] | None = None
     match_expressions: tuple[Expression, ...] = ()
 
-    def surely_selects(self, labels: Mapping[str, str]) -> bool:
-        """Whether it selects an object with these labels; one with expressions is taken not to."""
-        return not self.match_expressions and (self.match_labels or {}).items() <= labels.items()
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether it selects an object with these labels."""
+        return (self.match_labels or {}).items() <= labels.items() and all(
+            expression.holds(labels) for expression in self.match_expressions
+        )
 
 
 class PodAffinityTerm(Record):

@@ -39,11 +39,18 @@ class Node(Object):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
+class VolumeLimit(Record):
+    """How many volumes of a driver a node takes; None for any number."""
+
+    count: int | None = None
+
+
 class CSIDriverOnNode(Record):
     """One driver's registration on a node. `topology_keys` name the node labels that the driver set."""
 
     name: str
     topology_keys: tuple[str, ...] | None = None
+    allocatable: VolumeLimit | None = None
 
 
 class CSINodeSpec(Record):

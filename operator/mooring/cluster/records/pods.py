@@ -116,6 +116,11 @@ class Pod(Object):
         return self.status.phase in {"Succeeded", "Failed"}
 
     @property
+    def place(self) -> str:
+        """The node on which it runs or is to run; empty for none."""
+        return self.spec.node_name or self.status.nominated_node_name
+
+    @property
     def is_ready(self) -> bool:
         """Whether it serves."""
         return holds(self.status.conditions, "Ready")

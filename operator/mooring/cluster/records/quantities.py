@@ -1,7 +1,7 @@
 """Kubernetes quantities as numbers."""
 
 from functools import lru_cache
-from math import isfinite
+from math import ceil, isfinite
 from typing import Final
 
 Quantity = str | int | float
@@ -19,6 +19,11 @@ def parse_quantity(quantity: Quantity) -> float:
     except ValueError:
         return 0.0
     return number if isfinite(number) else 0.0
+
+
+def parse_bytes(quantity: Quantity) -> int:
+    """Parse a quantity of storage into whole bytes, rounded up as Kubernetes does."""
+    return ceil(parse_quantity(quantity))
 
 
 # Two-letter suffixes come first: "Mi" must not be read as the milli or mega of anything.

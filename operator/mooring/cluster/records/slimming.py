@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from mooring.api.annotations import (
     DEFAULT_CLASS,
     PREFIX,
+    SELECTED_NODE,
     SHAREDV4,
     SHAREDV4_SERVICE,
     STORAGE_STATE_PREFIX,
@@ -17,12 +18,19 @@ from mooring.api.conditions import ObjectCondition
 from mooring.cluster.records.metadata import Condition, Object
 from mooring.cluster.records.nodes import Node
 from mooring.cluster.records.pods import Pod, PodSpec, Volume
-from mooring.cluster.records.storage import PersistentVolume, StorageClass
+from mooring.cluster.records.storage import CSIStorageCapacity, PersistentVolume, StorageClass, VolumeSnapshot
 from mooring.cluster.records.workloads import Templated, Workload, WorkloadStatus
 
 #: Node and pod conditions of others that are read; the rest are dropped, or each heartbeat would look like a change.
 _READ_CONDITIONS: Final = frozenset({"Ready", "PodScheduled", *ObjectCondition})
-_READ_ANNOTATIONS: Final = (PREFIX, STORK_PREFIX, STORAGE_STATE_PREFIX, DEFAULT_CLASS, *UNSCHEDULABLE.spellings)
+_READ_ANNOTATIONS: Final = (
+    PREFIX,
+    STORK_PREFIX,
+    STORAGE_STATE_PREFIX,
+    DEFAULT_CLASS,
+    SELECTED_NODE,
+    *UNSCHEDULABLE.spellings,
+)
 #: A driver's own attributes may be many and long.
 _READ_ATTRIBUTES: Final = (PREFIX, STORK_PREFIX, SHAREDV4, SHAREDV4_SERVICE)
 _READ_RESOURCES: Final = frozenset({"cpu", "memory", "pods"})
@@ -51,10 +59,16 @@ def slim(record: AnyObject) -> AnyObject:
         record.status.conditions = _only_read(record.status.conditions)
         _slim_pod(record)
     elif isinstance(record, PersistentVolume):
+        if record.spec.portworx_volume is not None:
+            record.spec.csi = record.spec.portworx_volume.as_csi()
+            record.spec.portworx_volume = None
         if record.spec.csi is not None:
             record.spec.csi.volume_attributes = _only(_READ_ATTRIBUTES, record.spec.csi.volume_attributes)
     elif isinstance(record, StorageClass):
         record.parameters = _only(_READ_ATTRIBUTES, record.parameters)
+    elif isinstance(record, CSIStorageCapacity | VolumeSnapshot):
+        meta.labels = meta.annotations = None
+        meta.owner_references = ()
     return record
 
 

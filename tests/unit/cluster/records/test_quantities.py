@@ -3,6 +3,7 @@
 import pytest
 
 from mooring.cluster.records import Quantity, parse_quantity
+from mooring.cluster.records.quantities import parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,9 @@ def test_quantities_are_read_in_their_base_unit(quantity: Quantity, number: floa
 def test_what_is_no_quantity_counts_as_nothing(quantity: str) -> None:
     """The API server would refuse these; nobody should stumble over them here."""
     assert parse_quantity(quantity) == 0
+
+
+@pytest.mark.parametrize(("quantity", "size"), [("8Gi", 8 * 1024**3), ("10G", 10**10), ("1500m", 2), (7, 7), ("", 0)])
+def test_bytes_are_whole(quantity: Quantity, size: int) -> None:
+    """A part of a byte takes a whole one, as with Go's Quantity.Value()."""
+    assert parse_bytes(quantity) == size

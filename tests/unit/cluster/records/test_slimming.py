@@ -13,6 +13,7 @@ from mooring.cluster.records import (
     NodeAffinity,
     Object,
     Owner,
+    PersistentVolume,
     Pod,
     PodSpec,
     StatefulSet,
@@ -269,3 +270,50 @@ def test_a_stateful_set_names_the_claims_of_its_first_pod(
 
     assert isinstance(found, StatefulSet)
     assert (found.claims, found.claims_per_pod) == (claims, per_pod)
+
+
+def test_a_claim_keeps_where_it_was_sent() -> None:
+    """The scheduler's annotation survives; those of the provisioner's bookkeeping do not."""
+    annotations = {
+        "volume.kubernetes.io/selected-node": "n1",
+        "volume.kubernetes.io/storage-provisioner": "csi.example",
+        "pv.kubernetes.io/bind-completed": "yes",
+    }
+    found = from_manifest("PersistentVolumeClaim", {"metadata": {"name": "c", "annotations": annotations}})
+
+    assert found.selected_node == "n1"
+    assert set(found.annotations) == {"volume.kubernetes.io/selected-node"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "manifest"),
+    [
+        ("CSIStorageCapacity", {"storageClassName": "fast", "nodeTopology": {}, "capacity": "1Gi"}),
+        ("VolumeSnapshot", {"spec": {"source": {"persistentVolumeClaimName": "data"}}}),
+    ],
+)
+def test_only_what_is_said_of_storage_is_a_change(kind: str, manifest: dict[str, Any]) -> None:
+    """What drivers note on these objects for themselves says nothing new."""
+    noted = {
+        "labels": {"csi.storage.k8s.io/managed-by": "external-provisioner-1"},
+        "annotations": {"example.com/note": "x"},
+        "ownerReferences": [{"kind": "Pod", "name": "csi-0", "uid": "u0"}],
+        "resourceVersion": "8",
+    }
+    plain, busy = (
+        from_manifest(kind, {"metadata": {"name": "x", "namespace": "storage", **more}, **manifest, "status": status})
+        for more, status in (({}, {}), (noted, {"readyToUse": True}))
+    )
+
+    assert plain == busy
+
+
+def test_portworx_volumes_of_the_in_tree_kind_are_its_driver_s() -> None:
+    """Kubernetes hands them to the CSI driver, with the volume's id or name as the handle; what is kept says so."""
+    manifest = {"metadata": {"name": "pv"}, "spec": {"portworxVolume": {"volumeID": "1063", "fsType": "ext4"}}}
+
+    volume = from_manifest("PersistentVolume", manifest)
+
+    assert isinstance(volume, PersistentVolume)
+    assert volume.driver == "pxd.portworx.com"
+    assert to_json(volume)["spec"] == {"csi": {"driver": "pxd.portworx.com", "volumeHandle": "1063"}}
