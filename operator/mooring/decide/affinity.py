@@ -5,7 +5,7 @@ own. What is wholly Mooring's is marked by a hash, so that it can be told from t
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from mooring.api.labels import HOSTNAME
 from mooring.cluster.records import Expression, NodeAffinity, PreferredTerm, Term, to_json
 from mooring.cluster.topology import Level, Topology
 from mooring.decide.decision import Decision
+from mooring.decide.new_volumes.demand import Demand
 from mooring.decide.required import away_from_data, required_affinity
 from mooring.decide.tiers import TIER_SCORES
 from mooring.decide.volumes import VolumeView
@@ -102,14 +103,23 @@ def _preferred(decision: Decision, topology: Topology) -> tuple[PreferredTerm, .
     one out, so that together they add up to the node's score. A volume to stay away from adds its all or nothing.
     """
     rule = decision.rule
-    if rule is None or not rule.acts or rule.strict:
+    if rule is None or not rule.acts:
         return None
-    scored = [view for view in decision.counting if view.is_scored]
-    result: list[PreferredTerm] = []
+    scored = [view for view in decision.counting if view.is_scored] if not rule.strict else []
+    result = list(_wishes(decision.demands.preferred))
     for view in scored:
         for gain, term in _away(view, topology) if view.remote else _near(view, topology):
             result.append(PreferredTerm(max(1, round(gain / len(scored))), term))
     return tuple(result) or None
+
+
+def _wishes(demands: Sequence[Demand]) -> Iterator[PreferredTerm]:
+    """What is wished for volumes that do not exist yet, as far as labels say it; together as much as one volume."""
+    total = sum(demand.weight for demand in demands)
+    for demand in demands:
+        if demand.expressions:
+            weight = max(1, round(TIER_SCORES[Level.HOST] * demand.weight / total))
+            yield PreferredTerm(weight, Term(match_expressions=demand.expressions))
 
 
 def _away(view: VolumeView, topology: Topology) -> Iterator[tuple[int, Term]]:

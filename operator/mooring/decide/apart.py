@@ -76,16 +76,16 @@ def _siblings(pod: Pod, cluster: Cluster) -> Iterator[str]:
 
 def _wishes(pod: Pod) -> Iterator[_Wish]:
     for constraint in pod.spec.topology_spread_constraints:
-        if constraint.label_selector and constraint.label_selector.surely_selects(pod.labels):
+        if constraint.label_selector and constraint.label_selector.selects(pod.labels):
             must = constraint.when_unsatisfiable == "DoNotSchedule"
             yield _Wish(constraint.topology_key, skew=constraint.max_skew if must else None)
     anti = pod.spec.affinity.pod_anti_affinity if pod.spec.affinity else None
     if anti is None:
         return
     for term in anti.required:
-        if term.label_selector and term.label_selector.surely_selects(pod.labels):
+        if term.label_selector and term.label_selector.selects(pod.labels):
             yield _Wish(term.topology_key, alone=True)
     for weighted in anti.preferred:
         term = weighted.pod_affinity_term
-        if term.label_selector and term.label_selector.surely_selects(pod.labels):
+        if term.label_selector and term.label_selector.selects(pod.labels):
             yield _Wish(term.topology_key)

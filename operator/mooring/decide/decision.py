@@ -14,9 +14,10 @@ from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
 from mooring.cluster.topology import Level
 from mooring.decide.filter import NodeTest, node_tests, some
-from mooring.decide.rule import Resolution, Rule, resolve
+from mooring.decide.new_volumes.demands import NO_DEMANDS, Demands, read_demands
+from mooring.decide.rule import Resolution, Rule, claim_of, resolve
 from mooring.decide.subject import Subject
-from mooring.decide.tiers import NO_SCORES, Scores, VolumeScores, away_from, tier_groups
+from mooring.decide.tiers import NO_SCORES, Scores, VolumeScores, away_from, tier_groups, wish_scores
 from mooring.decide.volumes import VolumeState, VolumeView, view_volumes
 from mooring.locate.locator import Locator
 
@@ -34,6 +35,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         resolution: which rule holds and why; without a rule, everything below is empty.
         volumes: the pod's claims, in order.
+        demands: what is asked of the node because of volumes that are made once the pod has it.
         tests: what a node must pass, the most telling first; empty where nothing may be refused.
         scores: how good each node is, 0 to 100; all 0 where nothing is preferred.
         obstacle: why a strict rule can be met on no node at all.
@@ -43,6 +45,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
     resolution: Resolution
     volumes: tuple[VolumeView, ...] = ()
+    demands: Demands = NO_DEMANDS
     tests: tuple[NodeTest, ...] = ()
     scores: Scores = NO_SCORES
     obstacle: Obstacle | None = None
@@ -81,8 +84,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the words that the pod and its volumes go by, a sentence each."""
-        found = (*self.resolution.problems, *(problem for view in self.volumes for problem in view.wishes.problems))
-        return tuple(dict.fromkeys(found))
+        of_volumes = (problem for view in self.volumes for problem in view.wishes.problems)
+        return tuple(dict.fromkeys((*self.resolution.problems, *of_volumes, *self.demands.problems)))
 
     @property
     def near(self) -> AbstractSet[str]:
@@ -109,13 +112,15 @@ def decide(subject: Subject, cluster: Cluster, locator: Locator) -> Decision:
         return Decision(subject=subject, resolution=resolution)
     volumes = view_volumes(subject, rule, cluster, locator)
     obstacle, detail = _obstacle([view for view in volumes if view.is_required and not view.remote])
+    demands = _demands(subject, rule, volumes, cluster, locator)
     acts = rule.acts
     return Decision(
         subject=subject,
         resolution=resolution,
         volumes=volumes,
-        tests=tuple(node_tests(volumes, cluster, obstacle=detail)) if acts else (),
-        scores=_scores(volumes, cluster) if acts else NO_SCORES,
+        demands=demands,
+        tests=(*_demand_tests(demands), *node_tests(volumes, cluster, obstacle=detail)) if acts else (),
+        scores=_scores(volumes, demands, cluster) if acts else NO_SCORES,
         obstacle=obstacle,
         obstacle_detail=detail,
     )
@@ -147,14 +152,31 @@ def _obstacle(required: Sequence[VolumeView]) -> tuple[Obstacle | None, str]:
     return None, ""
 
 
-def _scores(volumes: Sequence[VolumeView], cluster: Cluster) -> Scores:
-    return Scores(
-        tuple(
-            away_from(view.near) if view.remote else _tiers(view, view.location.precision, cluster)
-            for view in volumes
-            if view.is_scored and view.location.precision is not None
-        )
+def _demands(
+    subject: Subject, rule: Rule, volumes: Sequence[VolumeView], cluster: Cluster, locator: Locator
+) -> Demands:
+    """What is asked because of new volumes: of a pod only, for those of a template are not known yet."""
+    if rule.new_volumes is None or subject.kind != "Pod" or subject.spec.node_name:
+        return NO_DEMANDS
+    claims = (claim_of(subject, view.claim, cluster) for view in volumes if view.is_new)
+    return read_demands(subject, rule.new_volumes, [claim for claim in claims if claim is not None], cluster, locator)
+
+
+def _demand_tests(demands: Demands) -> Iterator[NodeTest]:
+    for demand in demands.required:
+        yield NodeTest(nodes=demand.nodes, inverted=demand.inverted, message=demand.message)
+
+
+def _scores(volumes: Sequence[VolumeView], demands: Demands, cluster: Cluster) -> Scores:
+    """What the volumes make of nodes: one that exists counts as much as all wishes for new ones together."""
+    of_volumes = (
+        away_from(view.near) if view.remote else _tiers(view, view.location.precision, cluster)
+        for view in volumes
+        if view.is_scored and view.location.precision is not None
     )
+    wishes = demands.preferred
+    total = sum(demand.weight for demand in wishes)
+    return Scores((*of_volumes, *(wish_scores(each.nodes, each.inverted, each.weight / total) for each in wishes)))
 
 
 def _tiers(view: VolumeView, precision: Level, cluster: Cluster) -> VolumeScores:

@@ -9,6 +9,7 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.topology import Level
 from mooring.decide.decision import Decision
 from mooring.decide.locality import measure
+from mooring.decide.new_volumes.demand import Demand
 from mooring.decide.tiers import TIER_SCORES, Scores, VolumeScores, tier_groups
 from mooring.decide.volumes import VolumeView
 
@@ -40,6 +41,8 @@ def explain(decision: Decision, cluster: Cluster) -> dict[str, Any]:
         "overridden": [policy.key for policy in resolution.overridden],
         "problems": list(decision.problems),
         "volumes": [_volume(view) for view in decision.volumes],
+        "newVolumes": [_demand(demand) for demand in decision.demands.all],
+        "storage": _storage(decision, cluster),
         "obstacle": None
         if decision.obstacle is None
         else {"reason": decision.obstacle.value, "message": decision.obstacle_detail},
@@ -68,6 +71,8 @@ def render(explanation: Mapping[str, Any]) -> str:
     lines += [f"Overrides: {key}" for key in explanation["overridden"]]
     lines += [f"Warning:   {problem}" for problem in explanation["problems"]]
     lines += [f"Volume:    {_volume_line(volume)}" for volume in explanation["volumes"]]
+    lines += [f"New:       {_demand_line(demand)}" for demand in explanation["newVolumes"]]
+    lines += _storage_lines(explanation["storage"])
     if explanation["obstacle"]:
         lines.append(f"Obstacle:  {explanation['obstacle']['reason']}: {explanation['obstacle']['message']}")
     if rule is not None:
@@ -109,12 +114,54 @@ def _volume_line(volume: Mapping[str, Any]) -> str:
     line = f"{volume['claim']}: {volume['state']}"
     if volume["nodes"]:
         what = "on" if volume["precision"] == "host" else f"somewhere in the {volume['precision']} of"
-        line += f" {what} {', '.join(volume['nodes'])} (says {volume['source']})"
+        line += f" {what} {', '.join(volume['nodes'])}"
+    if volume["source"]:
+        line += f" (says {volume['source']})"
     if volume["remote"]:
         line += ", to be used from elsewhere"
         line += " only" if volume["required"] else ""
     said = dict.fromkeys([volume["detail"], volume["awaited"], "to be waited for" if volume["awaited"] else ""])
     return "; ".join([line, *filter(None, said)])
+
+
+def _demand(demand: Demand) -> dict[str, Any]:
+    return {
+        "rule": demand.name,
+        "required": demand.required,
+        "weight": demand.weight,
+        "except": demand.inverted,
+        "nodes": sorted(demand.nodes),
+        "message": demand.message,
+    }
+
+
+def _demand_line(demand: Mapping[str, Any]) -> str:
+    """What new volumes ask of the node, such as `spread requires one of node-1, node-2`."""
+    verb = "requires" if demand["required"] else f"prefers (weight {demand['weight']})"
+    if not demand["nodes"]:
+        return f"{demand['rule']} {verb} {'any node' if demand['except'] else 'a node that is not there'}"
+    return f"{demand['rule']} {verb} {'none of' if demand['except'] else 'one of'} {_shortened(demand['nodes'])}"
+
+
+def _storage(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:
+    """On which nodes the storage of a volume's driver is not as it should be, and who says so."""
+    return [
+        {"driver": driver, "node": node, "state": state.value, "source": cluster.storage.source(driver, node)}
+        for driver in sorted({view.driver for view in decision.selected if view.driver})
+        for node, state in sorted(cluster.storage.states(driver).items())
+        if node in cluster.nodes
+    ]
+
+
+def _storage_lines(storage: list[Mapping[str, Any]]) -> list[str]:
+    said: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for each in storage:
+        said[each["driver"], each["state"]].append(each)
+    return [
+        f"Storage:   {_shortened([each['node'] for each in group])}: {state} for {driver} (says {group[0]['source']}"
+        + (f" and {len(group) - 1} more)" if len(group) > 1 else ")")
+        for (driver, state), group in said.items()
+    ]
 
 
 def _nodes(decision: Decision, cluster: Cluster) -> list[dict[str, Any]]:

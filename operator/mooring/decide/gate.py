@@ -11,7 +11,7 @@ from mooring.api.annotations import GATE
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import NodeSelector, Pod
 from mooring.decide.decision import Decision
-from mooring.decide.nominate import best_node
+from mooring.decide.nominate import best_node, roomy_nodes
 from mooring.decide.required import required_affinity
 
 
@@ -28,9 +28,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_nominated(decision: Decision) -> bool:
-    """Whether a pod is led to its data by a nomination: a soft rule, and nodes that kube-scheduler would not find."""
+    """Whether a pod is led by a nomination: a soft rule, and nodes with its data that kube-scheduler would not find.
+
+    Or volumes that are still to be made, whose place has to be weighed: kube-scheduler knows nothing of those either.
+    """
     rule = decision.rule
-    return rule is not None and rule.acts and not rule.strict and bool(decision.drawing)
+    if rule is None or not rule.acts:
+        return False
+    return decision.demands.are_weighed or (not rule.strict and bool(decision.drawing))
 
 
 def needs_gate(decision: Decision) -> bool:
@@ -48,6 +53,8 @@ def needs_gate(decision: Decision) -> bool:
 def release(pod: Pod, decision: Decision, cluster: Cluster, *, by_hostname: bool = False) -> Release | None:
     """Decide how a pod behind our gate is let through; None where it has to wait.
 
+    It waits for a node that meets what its new volumes must have, too, as it would before kube-scheduler. Where others
+    go by their place, or only names tell which nodes will do, it waits until such a node has room for it.
     Behind somebody else's gate it is neither nominated, which would reserve room that nobody uses, nor placed.
 
     Args:
@@ -59,13 +66,20 @@ def release(pod: Pod, decision: Decision, cluster: Cluster, *, by_hostname: bool
     rule = decision.rule
     if rule is None or not rule.acts:
         return Release()
-    if decision.awaited or pod.gates != {GATE}:
+    if decision.awaited or decision.demands.unmet or pod.gates != {GATE}:
+        return None
+    node = best_node(pod, decision, cluster) if is_nominated(decision) else ""
+    if not node and decision.demands.are_fleeting:
         return None
     own = pod.spec.node_affinity.required
     # The terms of a gated pod keep their number and may only gain requirements, of which matchFields takes one node
     # each: so the product with several nodes is only possible where the pod has none.
-    required = required_affinity(decision, cluster.topology, own, by_hostname=by_hostname or own is not None)
-    return Release(
-        node=best_node(pod, decision, cluster) if is_nominated(decision) else "",
-        required=required if required != own else None,
+    required = required_affinity(
+        decision,
+        cluster.topology,
+        own,
+        by_hostname=by_hostname or own is not None,
+        chosen=node,
+        among=roomy_nodes(decision, cluster, chosen=node),
     )
+    return Release(node=node, required=required if required != own else None)

@@ -5,9 +5,10 @@ rule in a large cluster, where the node with the data may never be offered to sc
 to weigh what scoring would have weighed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 from zlib import crc32
 
@@ -18,9 +19,10 @@ from mooring.cluster.topology import Level, Topology
 from mooring.decide.apart import Siblings
 from mooring.decide.decision import Decision
 from mooring.decide.fit import fits
+from mooring.decide.new_volumes.demand import narrow
 from mooring.locate.selector import matches_selector, matches_term
 
-#: How many nodes of a tier are looked at for one pod: kube-scheduler itself stops at 100 that fit.
+#: How many nodes of a tier are weighed for one pod: kube-scheduler itself stops at 100 that fit.
 _MAX_NODES: Final = 100
 
 
@@ -31,16 +33,19 @@ def best_node(pod: Pod, decision: Decision, cluster: Cluster) -> str:
     affinity, then distance from its siblings, then free capacity.
     """
     siblings = Siblings(pod, cluster)
-    for names in _tiers(pod, decision, cluster.topology):
-        fitting = [node for name in names if (node := cluster.nodes.get(name)) and _takes(node, pod, decision, cluster)]
-        allowed = [node for node in fitting if siblings.allow(node.name)]
-        if allowed:
+    room_order = decision.demands.room_order(cluster)
+    for names in _tiers(pod, decision, cluster, room_order):
+        nodes = (node for name in names if (node := cluster.nodes.get(name)))
+        fitting = (node for node in nodes if siblings.allow(node.name) and _takes(node, pod, decision, cluster))
+        found = list(islice(fitting, _MAX_NODES))
+        if found:
             best = min(
-                allowed,
+                found,
                 key=lambda node: (
                     -decision.scores.of(node.name),
                     -_preference(pod, node),
                     siblings.crowd(node.name),
+                    room_order(node.name),
                     -_free(pod, node, cluster),
                     node.name,
                 ),
@@ -54,18 +59,45 @@ def drawn_to(decision: Decision) -> AbstractSet[str]:
     return frozenset[str]().union(*(view.usable for view in decision.drawing))
 
 
-def _tiers(pod: Pod, decision: Decision, topology: Topology) -> Iterator[Sequence[str]]:
-    """The nodes with the data, then those of their racks, zones and regions; of many some, others for each pod."""
+def roomy_nodes(decision: Decision, cluster: Cluster, *, chosen: str) -> Sequence[str]:
+    """The nodes that a pod has to be bound to because no label tells which of them its new volumes fit on.
+
+    Empty where they fit on all. Of many the best, with the chosen one: what is left out is still there for other pods.
+    """
+    if not decision.demands.are_nameless:
+        return ()
+    names = narrow(decision.demands.required, cluster.topology.nodes)
+    room_order = decision.demands.room_order(cluster)
+    best = sorted(names, key=lambda name: (name != chosen, -decision.scores.of(name), room_order(name), name))
+    return best[:_MAX_NODES]
+
+
+def _tiers(pod: Pod, decision: Decision, cluster: Cluster, room_order: Callable[[str], int]) -> Iterator[Sequence[str]]:
+    """The nodes with the data, then those of their racks, zones and regions; of many some, others for each pod.
+
+    Nodes for new volumes come after those for the volumes that are there, the best first, all of them.
+    """
+    yield from _near_data(pod, decision, cluster.topology)
+    if decision.demands.are_weighed:
+        by_score: defaultdict[float, list[str]] = defaultdict(list)
+        for name in narrow(decision.demands.required, cluster.topology.nodes):
+            by_score[decision.scores.of(name)].append(name)
+        for _, names in sorted(by_score.items(), reverse=True):
+            yield sorted(_rotated(names, pod), key=room_order)
+
+
+def _near_data(pod: Pod, decision: Decision, topology: Topology) -> Iterator[Sequence[str]]:
     replicas = drawn_to(decision)
-    yield _some_of(replicas, pod)
+    yield _rotated(replicas, pod)[:_MAX_NODES]
     for level in (Level.RACK, Level.ZONE, Level.REGION):
-        yield _some_of(chain.from_iterable(topology.mates(replicas, level)), pod)
+        yield _rotated(chain.from_iterable(topology.mates(replicas, level)), pod)[:_MAX_NODES]
 
 
-def _some_of(nodes: Iterable[str], pod: Pod) -> Sequence[str]:
+def _rotated(nodes: Iterable[str], pod: Pod) -> Sequence[str]:
+    """Nodes by name, beginning with another one for each pod."""
     names = sorted(nodes)
     start = crc32(pod.metadata.uid.encode()) % max(1, len(names))
-    return [*names[start:], *names[:start]][:_MAX_NODES]
+    return [*names[start:], *names[:start]]
 
 
 def _takes(node: Node, pod: Pod, decision: Decision, cluster: Cluster) -> bool:

@@ -11,6 +11,7 @@ from mooring.api.labels import HOSTNAME
 from mooring.cluster.records import Expression, NodeSelector, Term
 from mooring.cluster.topology import Level, Topology
 from mooring.decide.decision import Decision, intersection
+from mooring.decide.new_volumes.demand import Demand, only_in
 from mooring.decide.volumes import VolumeView, is_area
 from mooring.locate.location import Location
 from mooring.locate.selector import NAME_FIELD, matches_term
@@ -20,7 +21,13 @@ MAX_NODE_TERMS: Final = 100
 
 
 def required_affinity(
-    decision: Decision, topology: Topology, own: NodeSelector | None, *, by_hostname: bool = False
+    decision: Decision,
+    topology: Topology,
+    own: NodeSelector | None,
+    *,
+    by_hostname: bool = False,
+    chosen: str = "",
+    among: Sequence[str] = (),
 ) -> NodeSelector | None:
     """Add to every term of a selector that nodes are near the data, or away from it, where they have to be.
 
@@ -32,12 +39,19 @@ def required_affinity(
         own: the terms that are there; None selects every node, while a term without requirements selects none.
         by_hostname: name nodes by their hostname label. kube-scheduler finds them faster by their names, but Karpenter
             ignores pods with matchFields and simulates the first term's matchExpressions only.
+        chosen: the node that is chosen for the pod's new volumes. Where they must not come together with others, the
+            pod is bound to that node's place, since kube-scheduler knows nothing of volumes that are still to be made.
+        among: the nodes that the pod is bound to because no label says what is asked for; empty for no such bounds.
     """
     rule = decision.rule
     if rule is None or not rule.acts:
         return own
     near = [view for view in decision.required if not view.remote]
     away = _outside([view for view in decision.required if view.remote], topology)
+    for demand in decision.demands.required:
+        away = _union(away, _bound(demand, chosen, topology))
+    if among:
+        away = _union(away, only_in(HOSTNAME, [topology.labels(node).get(HOSTNAME, node) for node in among]))
     if not by_hostname and (product := _product(own, _named_nodes(near))):
         return _narrowed(NodeSelector(product), away)
     return _narrowed(own, _union(_inside(near, topology), away))
@@ -47,6 +61,13 @@ def away_from_data(view: VolumeView, topology: Topology) -> Expression | None:
     """The requirement that selects the nodes away from a volume's data; None where no label names the others."""
     found = _place(view, topology)
     return Expression(found.key, "NotIn", found.values) if found.values else None
+
+
+def _bound(demand: Demand, chosen: str, topology: Topology) -> tuple[Expression, ...]:
+    if not chosen or not demand.key:
+        return demand.expressions
+    value = topology.labels(chosen).get(demand.key)
+    return only_in(demand.key, [value]) if value is not None else (Expression(demand.key, "DoesNotExist"),)
 
 
 def _named_nodes(near: Sequence[VolumeView]) -> Sequence[str]:
@@ -113,9 +134,8 @@ def _inside(near: Sequence[VolumeView], topology: Topology) -> tuple[Expression,
             # An area that no label describes cannot be said here; the volume's own affinity still holds.
             found = _union(found, (expression,) if expression.values else ())
         else:
-            # No node with the data has the label, so that none is near; a list of no values is not allowed.
-            key = view.aim.topology_key
-            found = _union(found, (Expression(key, "Exists"), Expression(key, "DoesNotExist")))
+            # No node with the data has the label, so that none is near.
+            found = _union(found, only_in(view.aim.topology_key, ()))
     return found
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from mooring.api.annotations import DISABLE_HYPERCONVERGENCE, IGNORE, OPT_IN_SCHEDULERS, PREFER_LOCAL_NODE_ONLY
 from mooring.api.labels import HOSTNAME
+from mooring.api.new_volumes import NewVolumes
 from mooring.api.policy import Placement, PodAnnotations, Policy, UpdateMode, WhenUnsatisfiable
 from mooring.api.selectors import VolumeSelector
 from mooring.cluster.index import Cluster
@@ -38,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         policy: the policy that won, or the one beneath an annotation that outranks it.
         why: why this rule and no other, in words for a person.
         scored: whether nodes are scored; `disableHyperconvergence` beside a strict annotation turns it off.
+        new_volumes: where volumes that do not exist yet should be made; None for no opinion.
         scheduler_name: the scheduler for pods that name none of their own; empty for no opinion.
     """
 
@@ -50,6 +52,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     volumes: VolumeSelector = _ALL_VOLUMES
     update_mode: UpdateMode = UpdateMode.INITIAL
     scored: bool = True
+    new_volumes: NewVolumes | None = None
     scheduler_name: str = ""
 
     @property
@@ -229,6 +232,7 @@ def _from_policy(best: Policy, candidates: tuple[Policy, ...], problems: tuple[s
         topology_key=spec.topology_key,
         volumes=spec.volume_selector,
         update_mode=spec.update_mode,
+        new_volumes=spec.new_volumes,
         scheduler_name=spec.scheduler_name or "",
     )
     return Resolution(rule=rule, candidates=candidates, problems=problems)

@@ -22,10 +22,12 @@ class VolumeScores(msgspec.Struct, frozen=True):
         groups: scores and the nodes that have them, nearest first; the first group that holds a node decides, so that
             the sets of whole zones and regions are used as the index keeps them.
         rest: the score of all other nodes.
+        weight: how much it counts beside the others.
     """
 
     groups: tuple[Group, ...] = ()
     rest: float = 0.0
+    weight: float = 1.0
 
     def of(self, node: str) -> float:
         """The score of a node."""
@@ -36,14 +38,15 @@ class Scores(msgspec.Struct, frozen=True):
     """A score from 0 to 100 for every node, as groups of nodes rather than as a list as long as the cluster.
 
     Attributes:
-        volumes: what each volume makes of the nodes; a node's score is the mean over them.
+        volumes: what each volume makes of the nodes; a node's score is the mean over them, by weight.
     """
 
     volumes: tuple[VolumeScores, ...] = ()
 
     def of(self, node: str) -> float:
         """The score of a node; 0 where no volume says anything."""
-        return sum(each.of(node) for each in self.volumes) / len(self.volumes) if self.volumes else 0.0
+        total = sum(each.weight for each in self.volumes)
+        return sum(each.weight * each.of(node) for each in self.volumes) / total if total else 0.0
 
 
 NO_SCORES: Final = Scores()
@@ -52,6 +55,13 @@ NO_SCORES: Final = Scores()
 def away_from(nodes: AbstractSet[str]) -> VolumeScores:
     """Nothing for some nodes, everything for all others."""
     return VolumeScores(((0.0, nodes),), rest=TIER_SCORES[Level.HOST])
+
+
+def wish_scores(nodes: AbstractSet[str], inverted: bool, weight: float) -> VolumeScores:
+    """Everything for some nodes and nothing for all others, or with `inverted` the other way round."""
+    full = float(TIER_SCORES[Level.HOST])
+    inside, outside = (0.0, full) if inverted else (full, 0.0)
+    return VolumeScores(((inside, nodes),), rest=outside, weight=weight)
 
 
 def tier_groups(

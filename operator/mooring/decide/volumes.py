@@ -8,7 +8,7 @@ import msgspec
 
 from mooring.api.annotations import NodeStorageState
 from mooring.cluster.index import Cluster
-from mooring.cluster.records import PersistentVolumeClaim
+from mooring.cluster.records import PersistentVolume, PersistentVolumeClaim, StorageClass
 from mooring.cluster.topology import Level, Topology
 from mooring.decide.aim import NO_AIM, Aim, aim_of, why_ignored
 from mooring.decide.rule import Rule, claim_of, selects_claim
@@ -16,9 +16,12 @@ from mooring.decide.subject import Subject
 from mooring.decide.wishes import NO_WISHES, Wishes, read_wishes
 from mooring.locate.location import UNKNOWN_LOCATION, Location
 from mooring.locate.locator import Locator
+from mooring.locate.origin import source_volume
 
 REFUSING_STATES: Final = frozenset({NodeStorageState.DEGRADED, NodeStorageState.OFFLINE})
 
+#: The provisioner of classes whose volumes somebody makes beforehand, such as those of local disks.
+_NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
 _MISSING: Final = "the claim does not exist"
 _RESTORING: Final = "a restore of it is in progress"
 
@@ -50,6 +53,7 @@ class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
         near: the nodes within the aim's topologyKey of a usable replica; where the location is coarser than that, the
             nodes of the area.
         placed: as `near`, but of every replica, usable or not: affinity does not carry states, which come and go.
+        is_new: whether its volume is made once the pod has a node, where the pod's node is.
         awaited: why a pod has to wait for the claim before it can be placed; empty where it need not.
         detail: what a person should know beyond `state`.
     """
@@ -64,6 +68,7 @@ class VolumeView(msgspec.Struct, frozen=True, kw_only=True):
     usable: AbstractSet[str] = frozenset()
     near: AbstractSet[str] = frozenset()
     placed: AbstractSet[str] = frozenset()
+    is_new: bool = False
     awaited: str = ""
     detail: str = ""
 
@@ -117,43 +122,69 @@ def _view(name: str, subject: Subject, rule: Rule, cluster: Cluster, locator: Lo
         return VolumeView(claim=name, state=VolumeState.UNBOUND, awaited=_MISSING, detail=_MISSING)
     volume = cluster.volume(claim.spec.volume_name) if _is_bound(claim) else None
     wishes = read_wishes(claim, volume, cluster.class_of(claim))
-    location = locator.locate(volume) if volume is not None else UNKNOWN_LOCATION
+    origin = _origin(claim, cluster) if volume is None else None
+    location = _location(volume, origin, locator)
     aim = aim_of(rule, wishes, location)
     awaited = _RESTORING if wishes.restoring else ""
     if ignored := why_ignored(aim, wishes, location):
         return VolumeView(claim=name, state=VolumeState.NOT_SELECTED, wishes=wishes, awaited=awaited, detail=ignored)
-    if volume is None:
+    data = volume or origin
+    if data is None or (volume is None and not location.known):
         return _without_volume(claim, aim, wishes, cluster)
     if location.precision is None:
         return VolumeView(
             claim=name,
             state=VolumeState.UNKNOWN,
-            volume=volume.name,
-            driver=volume.driver,
+            volume=data.name,
+            driver=data.driver,
             location=location,
             aim=aim,
             wishes=wishes,
             awaited=awaited,
             detail=location.problem,
         )
-    usable = _usable(location.nodes, volume.driver, cluster)
+    usable = _usable(location, data.driver, cluster)
     topology = cluster.topology
     coarse = is_area(location, aim.topology_key, topology)
     state = VolumeState.COARSE if coarse else VolumeState.LOCATED
     return VolumeView(
         claim=name,
         state=state if usable else VolumeState.OFFLINE,
-        volume=volume.name,
-        driver=volume.driver,
+        volume=volume.name if volume is not None else "",
+        driver=data.driver,
         location=location,
         aim=aim,
         wishes=wishes,
         usable=usable,
         near=_near(location, usable, aim.topology_key, cluster, coarse=coarse),
         placed=location.nodes if coarse else topology.sharing(location.nodes, aim.topology_key),
+        is_new=volume is None,
         awaited=awaited,
-        detail=location.problem if usable else "no replica is on a node whose storage is online",
+        detail=_detail(location, usable, origin),
     )
+
+
+def _detail(location: Location, usable: AbstractSet[str], origin: PersistentVolume | None) -> str:
+    if not usable:
+        why = "no replica is usable on a node whose storage is online"
+        return "; ".join(filter(None, [why, location.problem]))
+    return f"its volume is to be made of the data of {origin.name}" if origin is not None else location.problem
+
+
+def _origin(claim: PersistentVolumeClaim, cluster: Cluster) -> PersistentVolume | None:
+    """The volume whose data the one of an unbound claim will be made of; a driver makes it where that data lies."""
+    storage_class = cluster.class_of(claim)
+    waits = storage_class is not None and storage_class.waits_for_pod and claim.status.phase != "Lost"
+    return source_volume(claim, cluster) if waits and not _is_bound(claim) else None
+
+
+def _location(volume: PersistentVolume | None, origin: PersistentVolume | None, locator: Locator) -> Location:
+    if volume is not None:
+        return locator.locate(volume)
+    if origin is not None:
+        # The new volume has no node affinity yet, from which kube-scheduler could tell where it has to be.
+        return msgspec.structs.replace(locator.locate(origin), confined=False)
+    return UNKNOWN_LOCATION
 
 
 def _is_bound(claim: PersistentVolumeClaim) -> bool:
@@ -162,10 +193,10 @@ def _is_bound(claim: PersistentVolumeClaim) -> bool:
 
 def _without_volume(claim: PersistentVolumeClaim, aim: Aim, wishes: Wishes, cluster: Cluster) -> VolumeView:
     """What there is to say of a claim before its volume is known, and whether a pod has to wait until it is."""
+    storage_class = cluster.class_of(claim)
     if _is_bound(claim):
         state, detail, awaited = VolumeState.UNKNOWN, "the volume does not exist", "its volume is not known yet"
     else:
-        storage_class = cluster.class_of(claim)
         waits_for_pod = storage_class is not None and storage_class.waits_for_pod
         state, detail = VolumeState.UNBOUND, _MISSING if cluster.claim(claim.key) is None else "the claim is not bound"
         awaited = "" if waits_for_pod or claim.status.phase == "Lost" else detail
@@ -174,17 +205,26 @@ def _without_volume(claim: PersistentVolumeClaim, aim: Aim, wishes: Wishes, clus
         state=state,
         aim=aim,
         wishes=wishes,
+        driver=storage_class.provisioner if storage_class is not None else "",
+        is_new=state is VolumeState.UNBOUND and not awaited and _is_made_anew(claim, storage_class),
         awaited=_RESTORING if wishes.restoring else awaited,
         detail=detail,
     )
 
 
-def _usable(nodes: AbstractSet[str], driver: str, cluster: Cluster) -> AbstractSet[str]:
+def _is_made_anew(claim: PersistentVolumeClaim, storage_class: StorageClass | None) -> bool:
+    """Whether a driver makes the volume, rather than that one is taken which is there already, or was."""
+    provisioned = storage_class is not None and storage_class.provisioner != _NO_PROVISIONER
+    return provisioned and not claim.spec.volume_name and claim.status.phase != "Lost"
+
+
+def _usable(location: Location, driver: str, cluster: Cluster) -> AbstractSet[str]:
+    nodes = location.nodes - location.offline
     registered = cluster.storage.nodes_with(driver)
     if registered:
         nodes = nodes & registered
-    broken = [node for node, state in cluster.storage.states(driver).items() if state is not NodeStorageState.ONLINE]
-    return nodes - set(broken) if broken else nodes
+    broken = cluster.storage.states(driver).keys()
+    return nodes - broken if broken else nodes
 
 
 def _near(

@@ -15,8 +15,17 @@ _NODES: Final = 5
 
 def why_held(pod: Pod, decision: Decision) -> str:
     """Why a pod stays behind our gate; empty for a pod that is not, or that waits for somebody else."""
-    awaited = [f"{view.claim}: {view.awaited}" for view in decision.awaited] if GATE in pod.gates else []
-    return f"the pod is placed once its claims are there: {'; '.join(awaited)}" if awaited else ""
+    if GATE not in pod.gates:
+        return ""
+    awaited = [f"{view.claim}: {view.awaited}" for view in decision.awaited]
+    if awaited:
+        return f"the pod is placed once its claims are there: {'; '.join(awaited)}"
+    claims = ", ".join(claim.name for claim in decision.demands.claims)
+    if decision.demands.unmet:
+        return f"no node will do for the new volumes of {claims}: {decision.demands.unmet}"
+    if decision.demands.are_fleeting and pod.gates == {GATE}:
+        return f"the pod is placed once a node that will do for the new volumes of {claims} has room for it"
+    return ""
 
 
 def why_waiting(pod: Pod, decision: Decision, cluster: Cluster) -> str:
@@ -35,6 +44,7 @@ def why_waiting(pod: Pod, decision: Decision, cluster: Cluster) -> str:
     near = ", ".join(view.claim for view in decision.required if not view.remote)
     away = ", ".join(view.claim for view in decision.required if view.remote)
     said = [f"away from the data of {away}"] if away else []
+    said += [f"from nodes that will not do for its new volumes: {each.message}" for each in decision.demands.required]
     if near:
         said.append(f"near the data of {near}: {_hindrances(pod, sorted(decision.near), cluster)}")
     return f"{rule.name} keeps the pod {', and '.join(said)}" if said else ""

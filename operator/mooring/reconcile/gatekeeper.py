@@ -33,6 +33,8 @@ SWEEP_SECONDS: Final = 2.0
 ORPHAN_SECONDS: Final = 10.0
 #: A pod that could not be let through is tried again at least this often, in seconds: somebody waits for it.
 _LONGEST_DELAY: Final = 2.0
+#: A pod whose new volumes no node will do for is looked at again after this time, in seconds.
+_LOOK_AGAIN_SECONDS: Final = 1.0
 #: Changes of policies and the like within this time become one look at all gated pods, in seconds.
 _SETTLE_SECONDS: Final = 0.2
 _RULE_KINDS: Final = frozenset(
@@ -149,8 +151,9 @@ class Gatekeeper:
         found = release(pod, decision, self._cluster, by_hostname=self._by_hostname)
         if found is None:
             self._due.pop(pod.key, None)
-            return None
-        wait = self._left_to_others(pod)
+            # Volumes of other pods may make room for its own; nothing tells which.
+            return _LOOK_AGAIN_SECONDS if decision.demands.all else None
+        wait = self._left_to_others(pod, contended=decision.demands.are_contended)
         if wait > 0:
             return wait
         try:
@@ -161,9 +164,12 @@ class Gatekeeper:
             # The pod is gone, or another one of its name is there, which comes by itself.
         return None
 
-    def _left_to_others(self, pod: Pod) -> float:
-        """How many more seconds a pod that may pass is left to whoever should let it through."""
-        if pod.annotations.get(GATED_BY) == self._identity:
+    def _left_to_others(self, pod: Pod, *, contended: bool) -> float:
+        """How many more seconds a pod that may pass is left to whoever should let it through.
+
+        Pods whose new volumes compete for places are placed by one replica, the leader, which sees what it decided.
+        """
+        if self._leads if contended else pod.annotations.get(GATED_BY) == self._identity:
             return 0.0
         patience = SWEEP_SECONDS if self._leads else ORPHAN_SECONDS
         return self._due.setdefault(pod.key, time.monotonic()) + patience - time.monotonic()

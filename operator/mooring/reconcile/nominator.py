@@ -28,17 +28,17 @@ class Nominator:
             aiohttp.ClientError, TimeoutError, OSError: there was no answer.
         """
         # Promised before it is written: the next pod must not get the same room meanwhile.
-        self._cluster.usage.promise(pod, node)
+        self._cluster.promise(pod, node)
         try:
             await self._writer.nominate(pod, node)
         except ApiError as error:
-            self._cluster.usage.withdraw(pod)
+            self._cluster.withdraw(pod)
             if not _is_refusal(error):
                 raise
             _log.warning("a pod cannot be nominated", pod=pod.key, node=node, error=str(error))
             return False
         except BaseException:
-            self._cluster.usage.withdraw(pod)
+            self._cluster.withdraw(pod)
             raise
         return True
 

@@ -88,7 +88,8 @@ class PodReconciler:
         memory = self._memory_of(pod)
         await self._nominate_again(pod, decision, memory)
         for problem in decision.problems:
-            await self._say_once(pod, Event("AnnotationIgnored", problem, warning=True), memory)
+            reason = "RuleIgnored" if problem in decision.demands.problems else "AnnotationIgnored"
+            await self._say_once(pod, Event(reason, problem, warning=True), memory)
         new_for = memory.since + _NEW_SECONDS - time.monotonic()
         if new_for > 0 and not pod.spec.node_name and not pod.was_given_up:
             return new_for

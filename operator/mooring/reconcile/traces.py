@@ -29,7 +29,7 @@ class Trace(StrEnum):
     GATE = "scheduling gate"
     AFFINITY = "node affinity"
     CONDITIONS = "conditions"
-    STATUS = "policy status"
+    STATUS = "status"
 
 
 class Change(NamedTuple):
@@ -61,7 +61,7 @@ def traces_of(kind: str, manifest: Manifest) -> Iterator[Change | Leftover]:
     if kind in WORKLOADS:
         yield from affinity_traces(kind, manifest)
     if RESOURCES[kind].group == GROUP:
-        yield from _policy_status(kind, manifest)
+        yield from _own_status(kind, manifest)
     else:
         yield from _conditions(kind, manifest)
 
@@ -161,7 +161,7 @@ def _conditions(kind: str, manifest: Manifest) -> Iterator[Change]:
         yield Change(_key(kind, manifest), Trace.CONDITIONS, path, PatchType.STRATEGIC, body)
 
 
-def _policy_status(kind: str, manifest: Manifest) -> Iterator[Change]:
+def _own_status(kind: str, manifest: Manifest) -> Iterator[Change]:
     # Defaults come back at once.
     if _at(manifest, "status", "observedGeneration") not in {None, UNSEEN["observedGeneration"]}:
         path = f"{_path(kind, manifest)}/status"

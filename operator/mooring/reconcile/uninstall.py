@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from mooring.api.conditions import FIELD_MANAGER
+from mooring.api.locator import KIND as LOCATOR_KIND
 from mooring.api.policy import PolicyKind
 from mooring.cluster.connection import ApiError, ApiServer
 from mooring.cluster.leases import LeaseSpec
@@ -31,7 +32,7 @@ from mooring.reconcile.standdown import (
 )
 from mooring.reconcile.traces import Change, Leftover, Trace, traces_of
 
-_KINDS: Final = ("Pod", *WORKLOADS, *PolicyKind)
+_KINDS: Final = ("Pod", *WORKLOADS, *PolicyKind, LOCATOR_KIND)
 _ATTEMPTS: Final = 4
 _PAUSE_SECONDS: Final = 1.0
 _CONCURRENT: Final = 16

@@ -14,8 +14,10 @@ import structlog
 
 from mooring.api.annotations import AFFINITY_HASH
 from mooring.api.conditions import FIELD_MANAGER, Condition
+from mooring.api.locator import Locator
+from mooring.api.locator_status import LocatorStatus
 from mooring.api.policy import Policy
-from mooring.api.status import PolicyStatus
+from mooring.api.status import PolicyStatus, StatusModel
 from mooring.cluster import records
 from mooring.cluster.connection import ApiError, ApiServer, PatchType
 from mooring.cluster.records import NodeAffinity, NodeSelector, Pod, Workload, to_json
@@ -194,9 +196,16 @@ class Writer:
             ApiError: the API server refused.
         """
         metadata = records.Metadata(name=policy.name, namespace=policy.namespace or "", uid=policy.uid)
-        body = _identity(policy.kind, metadata)
-        body["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        await self._apply(f"{_path(policy.kind, metadata)}/status", body, force=True)
+        await self._apply_own_status(policy.kind, metadata, status)
+
+    async def apply_locator_status(self, locator: Locator, status: LocatorStatus) -> None:
+        """Write a locator's status, which is all ours.
+
+        Raises:
+            ApiError: the API server refused.
+        """
+        metadata = records.Metadata(name=locator.name, uid=locator.uid)
+        await self._apply_own_status(locator.kind, metadata, status)
 
     async def record_event(self, kind: str, regarding: records.Object, event: Event, *, once: bool = False) -> None:
         """Record a Kubernetes event; one that cannot be recorded is only logged.
@@ -235,6 +244,11 @@ class Writer:
             if error.reason == "AlreadyExists" or "NamespaceTerminating" in error.causes:
                 return
             _log.warning("event not recorded", object=regarding.key, reason=event.reason, error=str(error))
+
+    async def _apply_own_status(self, kind: str, metadata: records.Metadata, status: StatusModel) -> None:
+        body = _identity(kind, metadata)
+        body["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        await self._apply(f"{_path(kind, metadata)}/status", body, force=True)
 
     async def _apply(self, path: str, body: Mapping[str, Any], *, force: bool = False) -> dict[str, Any]:
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}

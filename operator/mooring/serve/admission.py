@@ -180,8 +180,9 @@ class Admission:
             pod.spec.node_affinity,
             mark=pod.annotations.get(AFFINITY_HASH),
             by_hostname=self._by_hostname,
-            prefer=any(view.remote or (view.draws and not gated) for view in decision.volumes),
-            later=gated and bool(decision.awaited),
+            prefer=any(view.remote or (view.draws and not gated) for view in decision.volumes)
+            or (bool(decision.demands.preferred) and not gated),
+            later=gated and (bool(decision.awaited) or decision.demands.are_weighed),
         )
         annotations = {AFFINITY_HASH: wanted.mark}
         gate = []

@@ -84,7 +84,7 @@ class Extender:
         if self._profile is ScoreProfile.STORK:
             answer = encode_stork(request.names, stork_scores(decision, self._cluster) if decision else NO_OPINION)
         else:
-            scores = decision.scores if decision else NO_SCORES
+            scores = decision.demands.with_room(decision.scores, self._cluster) if decision else NO_SCORES
             answer = encode_priorities(request.names, scores, cluster_size=len(self._cluster.nodes))
         self._report("prioritize", request.pod, decision, started, candidates=len(request.names))
         return answer

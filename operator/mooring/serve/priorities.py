@@ -75,10 +75,10 @@ def _table(scores: VolumeScores, cluster_size: int) -> tuple[dict[str, str], str
 
 def _means(candidates: Iterable[str], scores: Scores) -> list[str]:
     tables: list[tuple[dict[str, float], float]] = []
+    total = sum(volume.weight for volume in scores.volumes)
     for volume in scores.volumes:
         table: dict[str, float] = {}
         for score, nodes in reversed(volume.groups):
-            table.update(dict.fromkeys(nodes, score))
-        tables.append((table, volume.rest))
-    count = len(tables)
-    return [_BETWEEN[wire_score(sum(table.get(name, rest) for table, rest in tables) / count)] for name in candidates]
+            table.update(dict.fromkeys(nodes, score * volume.weight))
+        tables.append((table, volume.rest * volume.weight))
+    return [_BETWEEN[wire_score(sum(table.get(name, rest) for table, rest in tables) / total)] for name in candidates]

@@ -35,7 +35,10 @@ from tests.unit.worlds import SHARED, World, selectors, worlds
 
 from mooring.cluster.records import NodeAffinity, NodeSelector, PreferredTerm, to_json
 from mooring.decide.affinity import PodAffinity, fingerprint, node_affinity, own_part, pod_affinity
+from mooring.decide.decision import decide
 from mooring.decide.required import MAX_NODE_TERMS
+from mooring.decide.subject import subject_of_template
+from mooring.locate.locator import Locator
 from mooring.locate.selector import matches_selector
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -536,3 +539,63 @@ def test_affinity_is_the_same_in_whatever_order_nodes_came() -> None:
     assert node_affinity(decision_on(subject, one), one.topology) == node_affinity(
         decision_on(subject, other), other.topology
     )
+
+
+def _wished(weight: int, *expressions: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"enforcement": "Preferred", "weight": weight, "matchExpressions": list(expressions)}
+
+
+_NEW = [
+    builders.claim("c2", storage_class="late"),
+    builders.storage_class("late", binding="WaitForFirstConsumer"),
+]
+_SSD, _TAPE = need("disk", "In", "ssd"), need("disk", "NotIn", "tape")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "terms"),
+    [
+        ([_wished(1, _SSD)], [_weighted(100, _SSD)]),
+        ([_wished(30, _SSD), _wished(10, _TAPE, _SSD)], [_weighted(75, _SSD), _weighted(25, _TAPE, _SSD)]),
+        ([_wished(100, _SSD), *[_wished(100, need("disk", "In", f"d{n}")) for n in range(2)], _wished(1, _TAPE)], None),
+    ],
+)
+def test_wishes_for_new_volumes_are_preferences(wishes: Any, terms: Any) -> None:
+    """Together they weigh as much as one volume, and each as much as it may at least."""
+    cluster = cluster_of(_NODES, _NEW, soft(newVolumes={"nodeAffinity": wishes}))
+    decision = decision_on(pod("web", "c2"), cluster)
+    found = pod_affinity(decision, cluster.topology, NodeAffinity(), mark=None, prefer=True)
+    preferred = _plain(found.affinity)[_PREFERRED]
+
+    assert [each["weight"] for each in preferred] == (
+        [33, 33, 33, 1] if terms is None else [each["weight"] for each in terms]
+    )
+    assert terms is None or preferred == terms
+    assert found.mark == fingerprint(found.affinity)
+
+
+def test_wishes_are_beside_the_data_of_a_soft_rule() -> None:
+    """And all that is preferred under a strict one."""
+    rule = {"newVolumes": {"nodeAffinity": [_wished(1, _SSD)]}}
+    found = {}
+    for policy in (soft(**rule), strict(**rule)):
+        cluster = cluster_of(_NODES, _NEW, data("c1", on_hosts("b1")), policy)
+        decision = decision_on(pod("web", "c1", "c2"), cluster)
+        found[policy.name] = _plain(
+            pod_affinity(decision, cluster.topology, NodeAffinity(), mark=None, prefer=True).affinity
+        )
+
+    assert found["soft"][_PREFERRED][0] == _weighted(100, _SSD)
+    assert len(found["soft"][_PREFERRED]) > 1
+    assert found["strict"] == {
+        _REQUIRED: {"nodeSelectorTerms": _named("b1")},
+        _PREFERRED: [_weighted(100, _SSD)],
+    }
+
+
+def test_a_template_carries_nothing_of_new_volumes() -> None:
+    """Each pod gets its own answer."""
+    cluster = cluster_of(_NODES, _NEW, soft(newVolumes={"nodeAffinity": [_wished(1, _SSD)]}))
+    workload = builders.deployment("web", "c2")
+
+    assert node_affinity(decide(subject_of_template(workload), cluster, Locator(cluster)), cluster.topology) is None

@@ -73,9 +73,9 @@ def allowed(found: Siblings) -> str:
         (apart(ZONE, required=False), "a1 b1", "a1 a2 b1 bare"),
         # Both: each has to be kept.
         ({**spread(ZONE), **apart(HOSTNAME, required=True)}, "a1 b1", "a2"),
-        # What is about other pods, or may be, is left to kube-scheduler.
+        (spread(ZONE, selector=_BY_EXPRESSION), "a1", "b1"),
+        # What is about other pods is left to kube-scheduler.
         (spread(ZONE, selector=_OTHERS), "a1", "a1 a2 b1 bare"),
-        (spread(ZONE, selector=_BY_EXPRESSION), "a1", "a1 a2 b1 bare"),
         (apart(ZONE, required=True, selector=_OTHERS), "a1", "a1 a2 b1 bare"),
         (spread(ZONE, selector={"matchLabels": {}}), "a1", "b1"),
         ({"topologySpreadConstraints": [{"topologyKey": ZONE}]}, "a1", "a1 a2 b1 bare"),

@@ -256,7 +256,7 @@ def test_an_area_is_near_as_long_as_any_of_it_works() -> None:
         (
             [claim("c1", "pv"), volume("pv")],
             VolumeState.UNKNOWN,
-            "neither the volume's nodeAffinity nor an annotation says where the data lies",
+            "neither a VolumeLocator nor an annotation nor the volume's nodeAffinity says where the data lies",
         ),
         ([claim("c1", "pv"), volume("pv", replicas="a1,ghost")], VolumeState.LOCATED, "no such node: ghost"),
     ],

@@ -11,6 +11,8 @@ from tests.unit.builders import (
     DRIVER,
     HOSTNAME,
     PREFER_LOCAL,
+    ZONE,
+    capacity,
     claim,
     cluster_of,
     cluster_policy,
@@ -24,11 +26,13 @@ from tests.unit.builders import (
     pod,
     policy,
     soft,
+    storage_class,
     strict,
     volume,
 )
 from tests.unit.worlds import SHARED
 
+from mooring.api.annotations import NodeStorageState
 from mooring.decide.decision import decide
 from mooring.decide.explain import explain, render
 from mooring.decide.subject import subject_of_template
@@ -78,7 +82,7 @@ def test_an_explanation_says_everything() -> None:
                 "nodes": ["a1"],
                 "precision": "host",
                 "usable": ["a1"],
-                "source": "nodeAffinity of the volume",
+                "source": f"spec.nodeAffinity of PersistentVolume pv-c1 ({HOSTNAME})",
                 "remote": False,
                 "required": True,
                 "scored": True,
@@ -86,6 +90,8 @@ def test_an_explanation_says_everything() -> None:
                 "detail": "",
             }
         ],
+        "newVolumes": [],
+        "storage": [],
         "obstacle": None,
         "locality": {"node": "a2", "reason": "NotLocal", "message": "the data of c1 lies on a1, not near a2"},
     }
@@ -171,7 +177,7 @@ def test_a_template_is_not_measured() -> None:
             Rule:      VolumePlacementPolicy/shop/p (soft, kubernetes.io/hostname, Initial)
                        a policy of the namespace outranks ClusterVolumePlacementPolicy/w
             Overrides: ClusterVolumePlacementPolicy/w
-            Volume:    c1: Located on a1 (says nodeAffinity of the volume)
+            Volume:    c1: Located on a1 (says spec.nodeAffinity of PersistentVolume pv-c1 (kubernetes.io/hostname))
             Volume:    c2: VolumeUnbound; the claim is not bound; to be waited for
             Score   100: a1 (node)
             Refused:   a2, a3, b1, far: the driver csi.example is not registered on the node
@@ -184,7 +190,8 @@ def test_a_template_is_not_measured() -> None:
             """
             Pod shop/web
             Rule:      schedulerName stork (soft, kubernetes.io/hostname, Initial)
-            Volume:    c1: LocationCoarse somewhere in the zone of a1, a2, a3 (says nodeAffinity of the volume)
+            Volume:    c1: LocationCoarse somewhere in the zone of a1, a2, a3 \
+(says spec.nodeAffinity of PersistentVolume pv-c1 (topology.kubernetes.io/zone))
             Score    25: a1, a2, a3 (zone)
             Score    10: b1 (region)
             Score     0: far (remote)
@@ -197,8 +204,8 @@ def test_a_template_is_not_measured() -> None:
             """
             Pod shop/web
             Rule:      annotation preferLocalNodeOnly (strict, kubernetes.io/hostname, Initial)
-            Volume:    c1: Located on a1 (says nodeAffinity of the volume)
-            Volume:    c2: Located on b1 (says nodeAffinity of the volume)
+            Volume:    c1: Located on a1 (says spec.nodeAffinity of PersistentVolume pv-c1 (kubernetes.io/hostname))
+            Volume:    c2: Located on b1 (says spec.nodeAffinity of PersistentVolume pv-c2 (kubernetes.io/hostname))
             Obstacle:  DisjointVolumes: the volumes have no node in common: c1 on a1; c2 on b1
             Refused:   a1, a2, a3, b1, far: the volumes have no node in common: c1 on a1; c2 on b1
             Measured:  NotScheduled: the pod is not scheduled
@@ -219,10 +226,12 @@ def test_a_template_is_not_measured() -> None:
             Pod shop/web
             Rule:      VolumePlacementPolicy/shop/p (soft, Remote, kubernetes.io/hostname, Initial)
                        the only policy that selects the pod
-            Volume:    c1: Located on a1 (says annotation mooring.dev/replica-nodes), to be used from elsewhere
-            Volume:    c2: Located on a2 (says annotation mooring.dev/replica-nodes), to be used from elsewhere only
-            Volume:    c3: Located on a1 (says annotation mooring.dev/replica-nodes), to be used from elsewhere; \
-a restore of it is in progress; to be waited for
+            Volume:    c1: Located on a1 (says annotation mooring.dev/replica-nodes of PersistentVolume pv-c1), \
+to be used from elsewhere
+            Volume:    c2: Located on a2 (says annotation mooring.dev/replica-nodes of PersistentVolume pv-c2), \
+to be used from elsewhere only
+            Volume:    c3: Located on a1 (says annotation mooring.dev/replica-nodes of PersistentVolume pv-c3), \
+to be used from elsewhere; a restore of it is in progress; to be waited for
             Volume:    c4: NotSelected; it draws the pod nowhere (skipSchedulerScoring)
             Refused:   a1, a2, a3, b1, far: a restore of c3 is in progress
             Measured:  NotScheduled: the pod is not scheduled
@@ -250,3 +259,78 @@ def test_long_lists_of_nodes_are_shortened() -> None:
     text = render(_explain(pod("web", "c1"), many, data("c1", on_hosts("a1")), soft()))
 
     assert "Score     0: far, n1, n2, n3, n4, n5, n6, n7 and 2 more (remote)" in text
+
+
+def test_who_says_how_storage_is_on_a_node_is_named() -> None:
+    """The annotation, or whoever reports it; many nodes take one line."""
+    objects = cluster_of(
+        [node(name, states={DRIVER: "Offline"}) for name in ("n1", "n2", "n3")], node("n4"), data("c1"), soft("p")
+    )
+    objects.storage.report(
+        "VolumeLocator disks: status.phase of hosts.disks.example n4", DRIVER, "n4", NodeStorageState.STORAGE_DOWN
+    )
+    objects.storage.report(
+        "VolumeLocator disks: status.phase of hosts.disks.example gone", DRIVER, "gone", NodeStorageState.STORAGE_DOWN
+    )
+    explanation = explain(decision_on(pod("web", "c1"), objects), objects)
+
+    annotation = f"annotation storage-state.mooring.dev/{DRIVER} of Node"
+    assert [(each["node"], each["source"]) for each in explanation["storage"]] == [
+        ("n1", f"{annotation} n1"),
+        ("n2", f"{annotation} n2"),
+        ("n3", f"{annotation} n3"),
+        ("n4", "VolumeLocator disks: status.phase of hosts.disks.example n4"),
+    ]
+    assert [line for line in render(explanation).splitlines() if line.startswith("Storage:")] == [
+        f"Storage:   n1, n2, n3: Offline for {DRIVER} (says {annotation} n1 and 2 more)",
+        f"Storage:   n4: StorageDown for {DRIVER} (says VolumeLocator disks: status.phase of hosts.disks.example n4)",
+    ]
+
+
+def test_what_new_volumes_ask_for_is_said() -> None:
+    """Each thing with the nodes that it leaves, or leaves out; and rules that cannot be read as warnings."""
+    far = {"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": ["far"]}]}
+    tape = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["${pvc.labels.disk}"]}]}
+    database = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["db"]}]}
+    rules = {
+        "nodeAffinity": [{**far, "enforcement": "Preferred", "weight": 7}, tape],
+        "volumeAffinity": [{**database, "topologyKey": ZONE}],
+        "volumeAntiAffinity": [database, {**database, "enforcement": "Preferred", "topologyKey": "room"}],
+    }
+    other = claim("c2", "pv-c2", labels={"app": "db"}), volume("pv-c2", on_hosts("a1"))
+    late = storage_class("late", binding="WaitForFirstConsumer")
+    new = claim("c1", storage_class="late", size="1Gi")
+    pool = capacity("one", "late", "2Gi", labels={ZONE: "a"})
+    explanation = _explain(pod("web", "c1"), soft(newVolumes=rules), other, new, late, pool)
+
+    assert json.loads(json.dumps(explanation)) == explanation
+    assert explanation["newVolumes"][1] == {
+        "rule": "volumeAffinity[0]",
+        "required": True,
+        "weight": 1,
+        "except": False,
+        "nodes": ["a1", "a2", "a3"],
+        "message": "not near the volumes that newVolumes.volumeAffinity[0] asks for: those are on a1",
+    }
+    lines = render(explanation).splitlines()
+    unreadable = "${pvc.labels.disk}: the claim has no label disk"
+    assert [line for line in lines if line.startswith(("Warning", "New"))] == [
+        f"Warning:   newVolumes.nodeAffinity[1] holds nothing for the claim c1: {unreadable}",
+        "New:       nodeAffinity[0] prefers (weight 7) one of far",
+        "New:       volumeAffinity[0] requires one of a1, a2, a3",
+        "New:       volumeAntiAffinity[0] requires none of a1",
+        "New:       volumeAntiAffinity[1] prefers (weight 1) any node",
+        "New:       capacity requires none of b1, far",
+    ]
+    assert [each["name"] for each in explanation["nodes"] if each["eligible"]] == ["a2", "a3"]
+
+
+def test_what_no_node_meets_is_said() -> None:
+    """In words that do not look like a list of nodes."""
+    near = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+    late = storage_class("late", binding="WaitForFirstConsumer")
+    explanation = _explain(
+        pod("web", "c1"), soft(newVolumes={"volumeAffinity": [near]}), claim("c1", storage_class="late"), late
+    )
+
+    assert "New:       volumeAffinity[0] requires a node that is not there" in render(explanation).splitlines()

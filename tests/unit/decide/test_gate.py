@@ -334,3 +334,114 @@ def test_terms_only_gain_requirements(world: World, own: NodeSelector | None, *,
 def test_nominations_are_for_drawn_pods_of_soft_rules(rule: Any, objects: Any, *, nominated: bool) -> None:
     """The same question at admission, at release, and whenever a pod could not be placed."""
     assert is_nominated(decision_on(builders.pod("web", "c"), _NODES, rule, *objects)) is nominated
+
+
+def _rule(key: str, value: str, **fields: Any) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}], **fields}
+
+
+_APP: Final = {"app": "db"}
+_NEW: Final = [claim("c", storage_class="late", size="2Gi", labels=_APP), _LATE]
+_APART: Final = {"volumeAntiAffinity": [_rule("app", "db", topologyKey=ZONE)]}
+_SSD_ONLY: Final = {"nodeAffinity": [_rule("disk", "ssd")]}
+_TOGETHER: Final = {"volumeAffinity": [_rule("app", "web", topologyKey=ZONE)]}
+_IN_ZONE_A: Final = builders.capacity("a", "late", "3Gi", labels={ZONE: "a"})
+_OCCUPANT: Final = [claim("d", "pv-d", labels=_APP), builders.volume("pv-d", on_hosts("n1"))]
+_NEIGHBOUR: Final = [claim("d", "pv-d", labels={"app": "web"}), builders.volume("pv-d", on_hosts("n3"))]
+
+
+@pytest.mark.parametrize("rule", [soft, strict], ids=["soft", "strict"])
+@pytest.mark.parametrize(
+    ("new_volumes", "objects", "gated"),
+    [
+        ({}, [], False),
+        (_SSD_ONLY, [], False),
+        ({"nodeAffinity": [_rule("disk", "ssd", enforcement="Preferred")]}, [], True),
+        (_APART, [], True),
+        (_TOGETHER, [], True),
+        ({"volumeAffinity": [_rule("app", "web", enforcement="Preferred")]}, _NEIGHBOUR, True),
+        ({}, [_IN_ZONE_A], True),
+        (_APART, [claim("c", "pv-c"), builders.volume("pv-c", on_hosts("n1"))], False),
+    ],
+    ids=["nothing", "labels", "wish", "apart", "near what is not there", "near by wish", "room", "volume is there"],
+)
+def test_a_pod_of_new_volumes_waits_for_a_node(
+    rule: Any, new_volumes: Any, objects: Sequence[Any], *, gated: bool
+) -> None:
+    """Where somebody has to weigh them, soft or strict; what nodes' labels say for good needs nobody."""
+    assert needs(rule(newVolumes=new_volumes), _NEW, objects) is gated
+    assert not needs(rule(newVolumes=new_volumes, updateMode="Audit"), _NEW, objects)
+    assert is_nominated(decision_on(builders.pod("web", "c"), _NODES, rule(newVolumes=new_volumes), _NEW, objects)) is (
+        gated
+    )
+
+
+def _zone(*values: str) -> NodeSelector:
+    return NodeSelector((Term((Expression(ZONE, "In", values),)),))
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "objects", "found"),
+    [
+        (_APART, [], Release(node="n1", required=_zone("a"))),
+        (_APART, _OCCUPANT, Release(node="n3", required=_zone("b"))),
+        (_TOGETHER, _NEIGHBOUR, Release(node="n3", required=_zone("b"))),
+        ({"spread": {"topologyKey": ZONE}}, [], Release()),
+        ({}, [_IN_ZONE_A], Release(node="n1", required=NodeSelector((Term((_hosts("n1", "n2"),)),)))),
+        ({}, [builders.capacity("all", "late", "3Gi")], Release(node="n1")),
+        (_SSD_ONLY, [], Release(required=NodeSelector((Term((_SSD,)),)))),
+        ({"nodeAffinity": [_rule(ZONE, "b", enforcement="Preferred")]}, [], Release(node="n3")),
+    ],
+    ids=[
+        "bound to its place",
+        "and away from others'",
+        "near others",
+        "not a StatefulSet's",
+        "where there is room, by name",
+        "where there is room everywhere",
+        "labels",
+        "wish",
+    ],
+)
+def test_a_pod_of_new_volumes_is_sent_to_a_node(new_volumes: Any, objects: Sequence[Any], found: Release) -> None:
+    """And bound as far as what it asks for depends on that; kube-scheduler knows nothing of it."""
+    assert released(soft(newVolumes=new_volumes), _NEW, objects) == found
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "objects", "held"),
+    [
+        (_APART, [node(name, zone="a", cordoned=True) for name in ("n1", "n2", "n3")], True),
+        (_TOGETHER, [], True),
+        (_TOGETHER, [_NEIGHBOUR, node("n3", zone="b", cordoned=True)], False),
+        ({}, [builders.capacity("all", "late", "1Gi")], True),
+        ({}, [_IN_ZONE_A, [node(name, zone="a", cordoned=True) for name in ("n1", "n2")]], True),
+        ({"nodeAffinity": [_rule("disk", "tape")]}, [], False),
+    ],
+    ids=[
+        "its place must be known",
+        "near what is not there",
+        "its place is known",
+        "no room",
+        "no node with room, whose names are right only now",
+        "labels",
+    ],
+)
+def test_a_pod_of_new_volumes_is_held_until_a_node_will_do(
+    new_volumes: Any, objects: Sequence[Any], *, held: bool
+) -> None:
+    """Unless what it is bound to stays right whatever happens: then the scheduler says what it waits for."""
+    assert (released(soft(newVolumes=new_volumes), _NEW, *objects) is None) is held
+
+
+def test_a_copy_is_sent_to_its_source_as_far_as_it_may() -> None:
+    """A clone of a volume on n1 belongs on n1, and elsewhere where rules forbid that."""
+    clone = [claim("c", storage_class="late", source={"kind": "PersistentVolumeClaim", "name": "d"}), _LATE]
+    source = data("d", on_hosts("n1"))
+    away = {"nodeAffinity": [{"matchExpressions": [{"key": HOSTNAME, "operator": "NotIn", "values": ["n1"]}]}]}
+
+    assert released(soft(), clone, source) == Release(node="n1")
+    assert released(strict(), clone, source) == Release(required=_named("n1"))
+    found = released(soft(newVolumes=away), clone, source)
+    assert found is not None
+    assert found.node == "n2"

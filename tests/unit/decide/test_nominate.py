@@ -29,7 +29,7 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.records import Affinity, Node, NodeAffinity, Pod, PreferredTerm, Term
 from mooring.cluster.room import allocatable, requested
 from mooring.cluster.topology import Level
-from mooring.decide.nominate import best_node, drawn_to
+from mooring.decide.nominate import best_node, drawn_to, roomy_nodes
 from mooring.locate.selector import matches_selector, matches_term
 
 _APP: Final = {"app": "web"}
@@ -419,3 +419,122 @@ def _siblings_on(name: str, world: World) -> int:
 def _free(there: Node, cluster: Cluster) -> float:
     whole, used = allocatable(there), cluster.usage.of(there.name)
     return min(1 - used.cpu / whole.cpu, 1 - used.memory / whole.memory)
+
+
+_LATE: Final = builders.storage_class("late", binding="WaitForFirstConsumer")
+_NEW: Final = [builders.claim("new", storage_class="late", size="1Gi"), _LATE]
+
+
+def _wishing(key: str, *values: str, **fields: Any) -> Mapping[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": "In", "values": list(values)}], **fields}
+
+
+def _left(**gibibytes: int) -> list[Any]:
+    """What is free on each node; nothing on the others."""
+    return [builders.capacity(name, "late", f"{free}Gi", labels={HOSTNAME: name}) for name, free in gibibytes.items()]
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "objects", "chosen"),
+    [
+        ({"nodeAffinity": [_wishing(HOSTNAME, "b1", "far", enforcement="Preferred")]}, [], "b1"),
+        (
+            {
+                "nodeAffinity": [
+                    _wishing(HOSTNAME, "b1", "far", enforcement="Preferred", weight=2),
+                    _wishing(HOSTNAME, "far", "a1", enforcement="Preferred"),
+                ]
+            },
+            [],
+            "far",
+        ),
+        ({}, _left(a2=4, a3=9, b1=2), "a3"),
+        ({"capacity": "LeastFree"}, _left(a2=4, a3=9, b1=2), "b1"),
+        ({"capacity": "LeastFree"}, [_left(a2=4, a3=9, b1=2), place("b1", allocatable=_FULL)], "a2"),
+        ({"nodeAffinity": [_wishing(HOSTNAME, "b1", enforcement="Preferred")]}, _left(a2=4, a3=9, b1=2), "b1"),
+        ({"nodeAffinity": [_wishing(HOSTNAME, "b1", "a2")]}, _left(a2=4, a3=9, b1=2), "a2"),
+        ({"nodeAffinity": [_wishing(HOSTNAME, "b1")]}, _left(a2=4, a3=9), ""),
+    ],
+    ids=[
+        "a wish",
+        "two wishes",
+        "most free",
+        "least free",
+        "least free with room for the pod",
+        "a wish before room",
+        "a rule before room",
+        "nowhere",
+    ],
+)
+def test_a_node_is_chosen_for_new_volumes(new_volumes: Any, objects: Any, chosen: str) -> None:
+    """By what is wished for, then by what is free, of all nodes that meet what is required."""
+    pod = wanting("new")
+
+    assert best(pod, _NEW, objects, rule=soft(newVolumes=new_volumes)) == chosen
+
+
+@pytest.mark.parametrize(("first", "chosen"), [(_spread("ScheduleAnyway"), "a3"), (_apart(), "a3")])
+def test_a_pod_keeps_apart_from_its_siblings_with_a_new_volume(first: Mapping[str, Any], chosen: str) -> None:
+    """Its own wishes count before what is free."""
+    occupied = [sibling(on="a2", number=7)]
+
+    assert best(wanting("new", **first), _NEW, _left(a2=9, a3=4), occupied, rule=soft(newVolumes={})) == chosen
+
+
+def test_data_that_is_there_counts_before_new_volumes() -> None:
+    """The new volume is made near it; elsewhere only where a rule forbids that, and then as near as may be."""
+    pod = wanting("c1", "new")
+
+    assert best(pod, _ON_A1, _NEW, _left(a1=2, far=9), rule=soft(newVolumes={})) == "a1"
+    assert best(pod, _ON_A1, _NEW, _left(a3=2, far=9), rule=soft(newVolumes={})) == "a3"
+    assert best(pod, _ON_A1, _NEW, _left(far=9), rule=soft(newVolumes={})) == "far"
+
+
+def test_promised_room_is_not_given_twice() -> None:
+    """Not to the next pod, and not in the same pool by another node."""
+    cluster = cluster_of(_NODES, soft(newVolumes={}), _NEW, builders.claim("next", storage_class="late", size="1Gi"))
+    for pool in _left(a1=1, a2=1):
+        cluster.put("CSIStorageCapacity", pool)
+    first, second = wanting("new", uid="1"), builders.pod("web-1", "next")
+    node_name = best_node(first, decision_on(first, cluster), cluster)
+    cluster.promise(first, node_name)
+
+    assert {node_name, best_node(second, decision_on(second, cluster), cluster)} == {"a1", "a2"}
+    assert best_node(first, decision_on(first, cluster), cluster) == node_name
+
+
+@pytest.mark.parametrize(
+    ("objects", "chosen", "names"),
+    [
+        ([], "", []),
+        (_left(a1=1, a2=2, far=1), "", ["a2", "a1", "far"]),
+        (_left(a1=1, a2=2, far=1), "far", ["far", "a2", "a1"]),
+    ],
+)
+def test_nodes_with_room_are_named(objects: Any, chosen: str, names: list[str]) -> None:
+    """The chosen one first, and nobody where there is room everywhere."""
+    cluster = cluster_of(_NODES, soft(newVolumes={}), _NEW, objects)
+
+    assert list(roomy_nodes(decision_on(wanting("new"), cluster), cluster, chosen=chosen)) == names
+
+
+def test_of_many_nodes_with_room_the_best_are_named() -> None:
+    """A pod with thousands of names would be too large."""
+    many = [node(f"m{number}") for number in range(150)]
+    pools = _left(**{each.name: 1 + number for number, each in enumerate(many)})
+    cluster = cluster_of(_NODES, many, soft(newVolumes={}), _NEW, pools)
+    names = roomy_nodes(decision_on(wanting("new"), cluster), cluster, chosen="m0")
+
+    assert list(names) == ["m0", *(f"m{number}" for number in range(149, 50, -1))]
+
+
+def test_siblings_do_not_hide_the_node_that_is_left() -> None:
+    """However many nodes come before it."""
+    many = [node(f"m{number}") for number in range(150)]
+    siblings = [sibling(on=each.name, number=number) for number, each in enumerate(many) if each.name != "m0"]
+    away = builders.term(need(HOSTNAME, "Exists"))["matchExpressions"]
+    policy = soft(newVolumes={"nodeAffinity": [{"matchExpressions": away, "enforcement": "Preferred"}]})
+    cluster = cluster_of(many, siblings, policy, _NEW)
+    pod = wanting("new", **_apart())
+
+    assert best_node(pod, decision_on(pod, cluster), cluster) == "m0"

@@ -311,3 +311,58 @@ def _selected(selector: NodeSelector | None, nodes: Mapping[str, Node]) -> set[s
     if selector is None:
         return set(nodes)
     return {name for name, found in nodes.items() if matches_selector(selector, name, found.labels)}
+
+
+_LATE = builders.storage_class("late", binding="WaitForFirstConsumer")
+_NEW = builders.claim("c1", storage_class="late", labels={"app": "db"}, size="1Gi"), _LATE
+_APART = {"volumeAntiAffinity": [{"topologyKey": ZONE, "matchExpressions": [need("app", "In", "db")]}]}
+_SSD_ONLY = {"nodeAffinity": [{"matchExpressions": [_SSD, _GPU]}]}
+
+
+def _asked(own: Terms | None, new_volumes: Any, *objects: Any, **how: Any) -> NodeSelector | None:
+    cluster = cluster_of(_NODES, _NEW, objects)
+    if not any(builders.kind_of(each).endswith("Policy") for each in builders.flat(objects)):
+        cluster.put("VolumePlacementPolicy", soft(newVolumes=new_volumes))
+    return required_affinity(decision_on(pod("web", "c1", "c2"), cluster), cluster.topology, _selector(own), **how)
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "how", "expressions"),
+    [
+        (_SSD_ONLY, {}, [_SSD, _GPU]),
+        (_APART, {}, []),
+        (_APART, {"chosen": "b1"}, [need(ZONE, "In", "b")]),
+        (_APART, {"chosen": "bare"}, [need(ZONE, "DoesNotExist")]),
+        ({**_APART, **_SSD_ONLY}, {"chosen": "b1"}, [_SSD, _GPU, need(ZONE, "In", "b")]),
+        ({}, {"chosen": "b1"}, []),
+        ({}, {"chosen": "b1", "among": ("b1", "a2")}, [need(HOSTNAME, "In", "a2", "b1")]),
+    ],
+)
+@pytest.mark.parametrize("by_hostname", [False, True])
+def test_what_new_volumes_ask_for_is_in_every_term(
+    new_volumes: Any, how: Any, expressions: Sequence[Any], *, by_hostname: bool
+) -> None:
+    """By labels; where nothing is asked for, nothing changes, and an empty term stays as it is."""
+    bare = bare_node("bare", {HOSTNAME: "bare"})
+    own = [term(need("own", "Exists")), term()]
+
+    assert _asked(None, new_volumes, bare, by_hostname=by_hostname, **how) == (
+        _selector([term(*expressions)]) if expressions else None
+    )
+    assert _asked(own, new_volumes, bare, by_hostname=by_hostname, **how) == _selector(
+        [term(need("own", "Exists"), *expressions), term()]
+    )
+
+
+def test_data_that_is_there_and_volumes_that_are_not_are_required_together() -> None:
+    """The nodes of the one, and what the others ask of them."""
+    found = _asked(None, {}, data("c2", on_hosts("a1", "b1")), strict(newVolumes=_APART), chosen="b1")
+
+    assert found == _selector([_named(name, need(ZONE, "In", "b")) for name in ("a1", "b1")])
+
+
+def test_a_copy_is_required_where_its_source_is() -> None:
+    """Under a strict rule a clone is treated as the volume that it is made of."""
+    clone = builders.claim("c1", storage_class="late", source={"kind": "PersistentVolumeClaim", "name": "c2"})
+
+    assert _asked(None, {}, clone, data("c2", on_hosts("b1")), strict()) == _selector([_named("b1")])

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.builders import RACK, REGION, ZONE
 
 from mooring.cluster.topology import Level, Topology
-from mooring.decide.tiers import NO_SCORES, Group, Scores, VolumeScores, tier_groups
+from mooring.decide.tiers import NO_SCORES, Group, Scores, VolumeScores, tier_groups, wish_scores
 
 _NODES = {
     "a1": {REGION: "r", ZONE: "a", RACK: "x"},
@@ -86,3 +86,29 @@ def test_a_node_in_no_group_has_nothing() -> None:
     assert VolumeScores(((100, frozenset({"n1"})), (50, frozenset({"n1", "n2"})))).of("n2") == 50
     assert VolumeScores(((100, frozenset({"n1"})),)).of("ghost") == 0
     assert NO_SCORES.of("n1") == 0
+
+
+@pytest.mark.parametrize(
+    ("inverted", "scores"), [(False, {"a1": 100, "a2": 100}), (True, dict.fromkeys(_NODES.keys() - {"a1", "a2"}, 100))]
+)
+def test_a_wish_is_met_or_not(scores: Mapping[str, float], *, inverted: bool) -> None:
+    """Everything for the nodes that meet it, whichever of both they are, and nothing for the rest."""
+    wish = Scores((wish_scores(frozenset({"a1", "a2"}), inverted, 0.5),))
+
+    assert {name: score for name in _NODES if (score := wish.of(name))} == scores
+
+
+def test_the_mean_is_by_weight() -> None:
+    """Two wishes that weigh as much as one volume together."""
+    topology = _topology()
+    volume = VolumeScores(tier_groups(frozenset({"a1"}), Level.HOST, topology))
+    wishes = wish_scores(frozenset({"a1", "far"}), False, 0.75), wish_scores(frozenset({"b1", "a2"}), False, 0.25)
+    scores = Scores((volume, *wishes))
+
+    assert {name: scores.of(name) for name in ("a1", "a2", "b1", "far", "bare")} == {
+        "a1": (100 + 75) / 2,
+        "a2": (50 + 25) / 2,
+        "b1": (10 + 25) / 2,
+        "far": 75 / 2,
+        "bare": 0,
+    }

@@ -127,3 +127,67 @@ def test_a_restore_is_said() -> None:
     restoring = builders.claim("db", "pv-db", annotations={"stork.libopenstorage.org/restore-in-progress": "true"})
 
     assert said(waiting(), soft(), restoring) == "a restore of db is in progress"
+
+
+_LATE = builders.storage_class("late", binding="WaitForFirstConsumer")
+
+
+_NOTHING_DOES = (
+    "no node will do for the new volumes of c: "
+    "not near the volumes that newVolumes.volumeAffinity[0] asks for: there is none yet"
+)
+
+
+def _rule(key: str, value: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "gates", "reason"),
+    [
+        ({}, [GATE], ""),
+        ({"nodeAffinity": [_rule("disk", "ssd")]}, [GATE], ""),
+        (
+            {"volumeAffinity": [_rule("app", "web")]},
+            [GATE],
+            _NOTHING_DOES,
+        ),
+        (
+            {"volumeAntiAffinity": [_rule("app", "db")]},
+            [GATE],
+            "the pod is placed once a node that will do for the new volumes of c has room for it",
+        ),
+        ({"volumeAntiAffinity": [_rule("app", "db")]}, [], ""),
+        ({"volumeAntiAffinity": [_rule("app", "db")]}, [GATE, "example.com/quota"], ""),
+    ],
+    ids=["nothing", "labels", "no node will do", "a node must be chosen", "not gated", "somebody else's gate"],
+)
+def test_a_pod_of_new_volumes_that_is_held_says_why(new_volumes: Any, gates: Sequence[str], reason: str) -> None:
+    """What would do, or why nothing does."""
+    pod = builders.pod("web", "c", gates=gates)
+    new = builders.claim("c", storage_class="late", labels={"app": "db"})
+
+    assert why_held(pod, decision_on(pod, node("n1"), soft(newVolumes=new_volumes), new, _LATE)) == reason
+
+
+def test_a_claim_that_is_missing_is_said_first() -> None:
+    """It may change what the others ask for."""
+    pod = builders.pod("web", "c", "gone", gates=[GATE])
+    new = builders.claim("c", storage_class="late")
+    policy = soft(newVolumes={"volumeAffinity": [_rule("app", "web")]})
+
+    assert why_held(pod, decision_on(pod, node("n1"), policy, new, _LATE)).startswith(
+        "the pod is placed once its claims"
+    )
+
+
+def test_a_pod_that_is_bound_by_its_new_volumes_says_so() -> None:
+    """After the gate as well: with what was asked of the node."""
+    pod = waiting()
+    new = builders.claim("db", storage_class="late")
+    cluster = builders.cluster_of(_CORDONED, soft(newVolumes={"nodeAffinity": [_rule("disk", "ssd")]}), new, _LATE)
+
+    assert why_waiting(pod, decision_on(pod, cluster), cluster) == (
+        "VolumePlacementPolicy/shop/soft keeps the pod from nodes that will not do for its new volumes: "
+        "the node's labels are not those that newVolumes.nodeAffinity[0] asks for"
+    )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mooring.api.conditions import Condition
+from mooring.api.locator import Locator
+from mooring.api.locator_status import LocatorStatus
 from mooring.cluster.records import NodeSelector, Pod
 from mooring.reconcile.writer import Event, Writer
 
@@ -12,7 +14,7 @@ class Recorder(Writer):
     """Takes down each write, or fails it.
 
     Attributes:
-        written: what was written, in order: the verb, the pod's name, and what about it.
+        written: what was written, in order: the verb, the object's name, and what about it.
         failing: the errors that writes end with, by verb, each once.
     """
 
@@ -39,6 +41,10 @@ class Recorder(Writer):
 
     async def apply_pod_conditions(self, pod: Pod, conditions: Sequence[Condition]) -> None:
         """Take down nothing: conditions are not what these tests are about."""
+
+    async def apply_locator_status(self, locator: Locator, status: LocatorStatus) -> None:
+        """Take down a locator's status."""
+        self.written.append(("status", locator.name, status))
 
     async def record_event(self, kind: str, obj: Any, event: Event, *, once: bool = False) -> None:
         """Take down an event's reason."""

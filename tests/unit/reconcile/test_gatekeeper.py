@@ -254,3 +254,95 @@ async def test_how_pods_were_let_through_is_told() -> None:
 
     assert [outcome for outcome, _ in told] == ["nominated", "placed", "free"]
     assert all(0 <= seconds < 10 for _, seconds in told)
+
+
+_LATE: Final = builders.storage_class("late", binding="WaitForFirstConsumer")
+
+
+def _of_databases(field: str, **fields: Any) -> Any:
+    rule = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["db"]}], **fields}
+    return soft(newVolumes={field: [rule]})
+
+
+def _new(name: str = "c") -> Any:
+    return claim(name, storage_class="late", labels={"app": "db"})
+
+
+def _bound(node_name: str) -> NodeSelector:
+    return NodeSelector((Term((Expression(builders.HOSTNAME, "In", (node_name,)),)),))
+
+
+async def test_volumes_that_depend_on_one_another_are_placed_by_the_leader() -> None:
+    """Whoever gated their pods: two replicas at a time would not know of each other."""
+    writer = Recorder()
+    apart = _of_databases("volumeAntiAffinity")
+    async with keeping(apart, _LATE, _new(), gated(by="me"), writer=writer) as (_, keeper):
+        await settled()
+        assert writer.written == []
+
+        keeper.lead()
+        await until(lambda: writer.written == [("nominate", "web", "n1"), ("let_through", "web", _bound("n1"))])
+
+    writer = Recorder()
+    async with keeping(apart, _LATE, _new(), writer=writer) as (cluster, keeper):
+        keeper.lead()
+        cluster.put("Pod", gated(by="another"))
+        await until(lambda: len(writer.written) == 2)
+
+
+async def test_without_a_leader_anybody_places_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather twice at a time than never."""
+    monkeypatch.setattr(gatekeeper, "ORPHAN_SECONDS", 0.05)
+    writer = Recorder()
+    async with keeping(_of_databases("volumeAntiAffinity"), _LATE, _new(), gated(), writer=writer):
+        await until(lambda: ("let_through", "web", _bound("n1")) in writer.written)
+
+
+async def test_what_is_only_wished_for_needs_no_leader() -> None:
+    """The replica that gated the pod nominates it at once."""
+    writer = Recorder()
+    there = [claim("d", "pv-d", labels={"app": "db"}), builders.volume("pv-d", builders.on_hosts("n1"))]
+    wish = _of_databases("volumeAntiAffinity", enforcement="Preferred")
+    async with keeping(wish, _LATE, _new(), there, gated(), writer=writer):
+        await until(lambda: writer.written == [("nominate", "web", "n2"), ("let_through", "web", None)])
+
+
+async def test_pods_that_come_together_are_kept_apart() -> None:
+    """What was decided about the first is known to the next before the API server tells of it; the third one waits."""
+    writer = Recorder()
+    pods = [builders.pod(f"db-{name}", name, uid=name, gates=[GATE]) for name in "cde"]
+    claims = [_new(name) for name in "cde"]
+    async with keeping(_of_databases("volumeAntiAffinity"), _LATE, claims, pods, writer=writer) as (_, keeper):
+        keeper.lead()
+        await until(lambda: len(writer.written) == 4)
+        await settled()
+
+    assert len(writer.written) == 4
+    assert {what for verb, _, what in writer.written if verb == "nominate"} == {"n1", "n2"}
+    assert {name for verb, name, _ in writer.written if verb == "nominate"} == {
+        name for verb, name, _ in writer.written if verb == "let_through"
+    }
+
+
+async def test_a_pod_that_no_node_will_do_for_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume of another pod may come near which it has to be: nothing of its own changes then."""
+    monkeypatch.setattr(gatekeeper, "_LOOK_AGAIN_SECONDS", 0.02)
+    writer = Recorder()
+    new = claim("c", storage_class="late")
+    near = _of_databases("volumeAffinity")
+    async with keeping(near, _LATE, new, gated(), writer=writer) as (cluster, keeper):
+        keeper.lead()
+        await asyncio.sleep(0.1)
+        assert writer.written == []
+
+        cluster.put("PersistentVolumeClaim", claim("d", storage_class="late", labels={"app": "db"}, selected="n2"))
+        await until(lambda: writer.written == [("nominate", "web", "n2"), ("let_through", "web", _bound("n2"))])
+
+
+async def test_a_nomination_that_is_refused_is_no_promise() -> None:
+    """The next pod may have the place, unless the affinity that the first one got says otherwise."""
+    writer = Recorder(nominate=ApiError(403, "forbidden"))
+    async with keeping(_of_databases("volumeAntiAffinity"), _LATE, _new(), gated(), writer=writer) as (cluster, keeper):
+        keeper.lead()
+        await until(lambda: writer.written == [("let_through", "web", _bound("n1"))])
+        assert cluster.usage.node_of("shop/web") == ""

@@ -43,3 +43,21 @@ async def test_without_an_answer_the_room_is_free_again(error: Exception) -> Non
         await Nominator(cluster, Recorder(nominate=error)).nominate(_POD, "n1")
 
     assert cluster.usage.of("n1") == Amount()
+
+
+@pytest.mark.parametrize(("refused", "free"), [(None, 3), (ApiError(403, "no"), 5)])
+async def test_room_for_new_volumes_is_kept_as_well(refused: ApiError | None, free: int) -> None:
+    """As long as that for the pod, and no longer."""
+    cluster = builders.cluster_of(
+        builders.node("n1"),
+        builders.storage_class("late", binding="WaitForFirstConsumer"),
+        builders.claim("c1", storage_class="late", size="2"),
+        builders.capacity("all", "late", "5"),
+        _POD,
+    )
+    writer = Recorder(nominate=refused) if refused else Recorder()
+    await Nominator(cluster, writer).nominate(_POD, "n1")
+
+    assert cluster.capacity.room("n1", "late") == free
+    cluster.withdraw(_POD)
+    assert cluster.capacity.room("n1", "late") == 5

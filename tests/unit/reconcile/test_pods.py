@@ -137,3 +137,16 @@ async def test_a_pod_that_needs_no_room_any_more_waits_for_none(then: Pod | None
     await world.turn()
 
     assert world.awaited == ""
+
+
+async def test_what_cannot_be_read_is_said_by_what_it_is() -> None:
+    """A rule of the policy for new volumes, or a word of the pod's own; each once."""
+    rule = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["${pvc.labels.disk}"]}]}
+    late = builders.storage_class("late", binding="WaitForFirstConsumer")
+    pod = waiting(annotations={builders.DISABLE: "perhaps"}, given_up=False)
+    world = World(late, builders.claim("c", storage_class="late"), soft(newVolumes={"nodeAffinity": [rule]}), pod)
+    await world.turn()
+    await world.turn()
+
+    events = [what for verb, _, what in world.writer.written if verb == "event"]
+    assert sorted(events) == ["AnnotationIgnored", "RuleIgnored"]

@@ -639,3 +639,96 @@ async def test_read_only_gates_nothing() -> None:
         response = json.loads(await _admission(cluster, gating=_GATING).review(_body(_pod())))["response"]
 
         assert Answer(_pod(), response).patch == []
+
+
+_LATE: Final = builders.storage_class("late", binding="WaitForFirstConsumer")
+_NEW: Final = [claim("c", storage_class="late", labels={"app": "db"}), _LATE]
+_NEIGHBOUR: Final = [claim("d", "pv-d", labels={"app": "web"}), builders.volume("pv-d", on_hosts("n2"))]
+_ON_N2: Final = [{"matchExpressions": [need(HOSTNAME, "In", "n2")]}]
+
+
+def _rule(key: str, value: str, **fields: Any) -> dict[str, Any]:
+    return {"matchExpressions": [need(key, "In", value)], **fields}
+
+
+_BY_LABEL: Final = {"nodeAffinity": [_rule(HOSTNAME, "n2")]}
+_BY_VOLUME: Final = {"volumeAffinity": [_rule("app", "web")]}
+_APART: Final = {"volumeAntiAffinity": [_rule("app", "db"), _rule("app", "web")]}
+_WISH: Final = {"nodeAffinity": [_rule(HOSTNAME, "n2", enforcement="Preferred")]}
+
+
+@pytest.mark.parametrize("rule", [builders.soft, builders.strict], ids=["soft", "strict"])
+@pytest.mark.parametrize("new_volumes", [_BY_VOLUME, _APART, _WISH, {**_BY_LABEL, **_WISH, **_APART}])
+async def test_a_pod_of_new_volumes_is_gated(rule: Any, new_volumes: Any) -> None:
+    """What it is bound to is only known once a node is chosen: its affinity comes with the release."""
+    answer = await _review(_pod(), _NEW, _NEIGHBOUR, rule(newVolumes=new_volumes), gating=_GATING)
+
+    assert answer.gates == ["mooring.dev/placement"]
+    assert (answer.required, answer.preferred, answer.mark) == (None, None, None)
+
+
+@pytest.mark.parametrize("gating", [None, _GATING], ids=["Prefer", "gating"])
+@pytest.mark.parametrize("affinity", [None, {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [term()]}}}])
+async def test_what_labels_decide_is_written_at_once(gating: Gating | None, affinity: Any) -> None:
+    """kube-scheduler finds such nodes itself, and an autoscaler makes one."""
+    spec = {"affinity": affinity} if affinity else {}
+    answer = await _review(_pod(**spec), _NEW, builders.soft(newVolumes=_BY_LABEL), gating=gating)
+
+    assert answer.gates == []
+    assert answer.required == ([term()] if affinity else _ON_N2)
+
+
+@pytest.mark.parametrize(
+    ("new_volumes", "required", "preferred"),
+    [
+        (_BY_VOLUME, _ON_N2, None),
+        (_APART, [{"matchExpressions": [need(HOSTNAME, "NotIn", "n2")]}], None),
+        (_WISH, None, [{"weight": 100, "preference": _ON_N2[0]}]),
+        ({**_BY_VOLUME, **_WISH}, _ON_N2, [{"weight": 100, "preference": _ON_N2[0]}]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("spec", "gating"),
+    [
+        ({}, None),
+        ({"schedulerName": "volcano"}, _GATING),
+        ({}, Gating(identity="r", is_manned=lambda: False)),
+    ],
+    ids=["Prefer", "another scheduler", "nobody there"],
+)
+async def test_a_pod_of_new_volumes_that_is_not_gated_gets_what_is_known(
+    new_volumes: Any, required: Any, preferred: Any, spec: Any, gating: Gating | None
+) -> None:
+    """At once, since nobody comes back to it; asking again changes nothing."""
+    objects = [_NEW, _NEIGHBOUR, builders.soft(newVolumes=new_volumes)]
+    answer = await _review(_pod(**spec), objects, gating=gating)
+
+    assert answer.gates == []
+    assert (answer.required, answer.preferred) == (required, preferred)
+    assert (await _review(answer.pod, objects, gating=gating)).patch == []
+
+
+async def test_a_rule_for_new_volumes_that_cannot_be_read_is_a_warning() -> None:
+    """The others hold."""
+    rules = {"nodeAffinity": [_rule("disk", "${pvc.labels.disk}"), _rule(HOSTNAME, "n2")]}
+    answer = await _review(_pod(), _NEW, builders.soft(newVolumes=rules), gating=_GATING)
+
+    assert answer.required == _ON_N2
+    reason = "${pvc.labels.disk}: the claim has no label disk"
+    assert answer.warnings == [f"mooring: newVolumes.nodeAffinity[0] holds nothing for the claim c: {reason}"]
+
+
+async def test_values_that_no_label_has_keep_no_pod_from_being_created() -> None:
+    """The API server refuses them in required affinity; such a rule is left out, and said."""
+    rules = {"nodeAffinity": [_rule("disk", "-${pvc.namespace}")]}
+    answer = await _review(_pod(), _NEW, builders.soft(newVolumes=rules), gating=_GATING)
+
+    assert answer.patch == []
+    assert "no label has the value '-shop'" in answer.warnings[0]
+
+
+async def test_a_policy_that_only_reports_changes_no_pod_of_new_volumes() -> None:
+    """Whatever it asks for."""
+    policy = builders.soft(newVolumes={**_BY_LABEL, **_APART}, updateMode="Audit")
+
+    assert (await _review(_pod(), _NEW, policy, gating=_GATING)).patch == []

@@ -9,7 +9,7 @@ from tests.unit.builders import RACK, REGION, ZONE
 
 from mooring.cluster.topology import Level, Topology
 from mooring.decide.stork import StorkScores
-from mooring.decide.tiers import Scores, VolumeScores, away_from, tier_groups
+from mooring.decide.tiers import Scores, VolumeScores, away_from, tier_groups, wish_scores
 from mooring.serve.names import NameList
 from mooring.serve.priorities import encode_priorities, encode_stork, wire_score
 
@@ -47,19 +47,23 @@ def test_a_tenth_rounded_half_up(score: float, wire: int) -> None:
     labels=st.lists(_LABELS, min_size=len(_NODES), max_size=len(_NODES)),
     volumes=_VOLUMES,
     kept_off=st.lists(_SOME, max_size=2),
+    wishes=st.lists(st.tuples(_SOME, st.booleans(), st.integers(1, 100)), max_size=3),
 )
 def test_every_candidate_gets_its_score(
     names: list[str],
     labels: list[dict[str, str]],
     volumes: list[tuple[frozenset[str], Level, frozenset[str]]],
     kept_off: list[frozenset[str]],
+    wishes: list[tuple[frozenset[str], bool, int]],
 ) -> None:
     """Candidates come in order, each with the score that the decision gives it, whatever the places of the nodes."""
     topology = Topology()
     for name, theirs in zip(_NODES, labels, strict=True):
         topology.put(name, theirs)
     near = [VolumeScores(tier_groups(replicas, level, topology, halved=halved)) for replicas, level, halved in volumes]
-    scores = Scores((*near, *(away_from(nodes) for nodes in kept_off)))
+    total = sum(weight for _, _, weight in wishes)
+    wished = [wish_scores(nodes, inverted, weight / total) for nodes, inverted, weight in wishes]
+    scores = Scores((*near, *(away_from(nodes) for nodes in kept_off), *wished))
     # A node that is not known yet is in no group, not even in one that holds all the others.
     cluster_size = len(_NODES) if "newcomer" not in names else len(_NODES) + 1
 
