@@ -39,11 +39,16 @@ def changes(*, nodes: int, claims: int) -> Iterator[Write]:
 
 
 class Churn:
-    """The process. `rate` is what it achieved, in writes a second, once it has ended."""
+    """The process, of this program or of another one that takes the same arguments.
 
-    def __init__(self, sandbox: Sandbox, *, nodes: int, claims: int, rate: int) -> None:
+    `rate` is what it achieved, in writes a second, once it has ended.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, *, nodes: int, claims: int, rate: int, program: str = "tests.bench.churn"
+    ) -> None:
         self.rate = 0.0
-        command = [sys.executable, "-m", "tests.bench.churn", sandbox.name, str(nodes), str(claims), str(rate)]
+        command = [sys.executable, "-m", program, sandbox.name, str(nodes), str(claims), str(rate)]
         self._process: Final = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> Self:
@@ -55,7 +60,7 @@ class Churn:
             self.rate = float(json.loads(said))
 
 
-async def _write(sandbox: Sandbox, writes: Iterator[Write], rate: int) -> float:
+async def write_until_told(sandbox: Sandbox, writes: Iterator[Write], rate: int) -> float:
     """Write until standard input ends; gives the achieved rate."""
     started = time.monotonic()
     turns = itertools.count()
@@ -83,7 +88,7 @@ def main() -> None:
     """Change the objects of a sandbox: its name, its nodes, its claims, and changes a second."""
     name, nodes, claims, rate = sys.argv[1:]
     writes = changes(nodes=int(nodes), claims=int(claims))
-    print(uvloop.run(_write(attach(name), writes, int(rate))))  # noqa: T201 - how its starter learns the rate
+    print(uvloop.run(write_until_told(attach(name), writes, int(rate))))  # noqa: T201 - how its starter learns the rate
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from tests.bench.latency import Row
 from tests.bench.lives import CLIENTS
 from tests.bench.load import Summary
 from tests.bench.locality import STEADY_RATE, LocalityRow
+from tests.bench.locators import LocatorCost
+from tests.bench.room import RoomRow
 
 _REFERENCES: Final = ("Go, json", "Go, sonic")
 
@@ -40,6 +42,8 @@ class Report(msgspec.Struct, kw_only=True):
     cold_starts: list[ColdStart] = []
     admission: AdmissionCost | None = None
     locality: list[LocalityRow] = []
+    locators: LocatorCost | None = None
+    room: list[RoomRow] = []
 
 
 def machine(binary: Path) -> Machine:
@@ -82,6 +86,11 @@ def show(report: Report, console: Console) -> None:
         console.print(f"\n{_admission(report.admission)}")
     if report.locality:
         _show_locality(report.locality, console, cores=where.cores)
+    if report.locators is not None:
+        _show_locators(report.locators, console)
+    if report.room:
+        console.print("\nWhich nodes have no room for a pod's new volumes; each node has a pool of its own")
+        console.print(_room_table(report.room))
 
 
 def _latency_table(rows: Sequence[Row]) -> Table:
@@ -151,6 +160,43 @@ def _trickle_table(rows: Sequence[LocalityRow]) -> Table:
         released = found.to_release_p50 is not None and f"{found.to_release_p50:.1f} / {found.to_release_p99:.1f}"
         bound = f"{found.to_bound_p50:.1f} / {found.to_bound_p99:.1f}"
         table.add_row(f"{row.nodes:,}", row.way, f"{found.gated} of {found.created}", released or "-", bound)
+    return table
+
+
+def _show_locators(cost: LocatorCost, console: Console) -> None:
+    console.print(
+        f"\nFollowing {cost.replicas:,} replicas of one locator, with Longhorn's expressions, beside other ways"
+    )
+    console.print(_following_table(cost))
+    console.print("\nFrom a replica's move, as written, to the extender's new answer, in ms")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("changes a second besides", "p50", "p99", "longest"):
+        table.add_column(heading, justify="right")
+    for each in cost.answers:
+        table.add_row(f"{each.changes_per_second:.0f}", *(f"{ms:.1f}" for ms in (each.p50, each.p99, each.longest)))
+    console.print(table)
+
+
+def _following_table(cost: LocatorCost) -> Table:
+    ours = cost.following[0]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "loaded in s", "CPU s", "MiB", "changes/s", "CPU us a change", "mooring : it"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for each in cost.following:
+        figures = (f"{each.load_seconds:.2f}", f"{each.load_cpu_seconds:.2f}", f"{each.mib:.0f}")
+        change = (f"{each.changes_per_second:.0f}", f"{each.cpu_us_per_change:.0f}")
+        # Less than the kernel's clock ticks compares with nothing.
+        ratio = f"{ours.cpu_us_per_change / each.cpu_us_per_change:.2f}" if each.cpu_us_per_change else "-"
+        table.add_row(each.way, *figures, *change, ratio)
+    return table
+
+
+def _room_table(rows: Sequence[RoomRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("nodes", "us for each node or pool that comes", "ms to ask", "ms to look at everything"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(f"{row.nodes:,}", f"{row.kept_us:.0f}", f"{row.asked_ms:.2f}", f"{row.looked_ms:.1f}")
     return table
 
 

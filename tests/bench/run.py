@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from tests.bench import admission, apiserver, coldstart, latency, locality, servers, world
+from tests.bench import admission, apiserver, coldstart, latency, locality, locators, room, servers, world
 from tests.bench.churn import Churn
 from tests.bench.coldstart import Size
 from tests.bench.latency import Effort, LoadClient, Row
 from tests.bench.locality import LocalityEffort
+from tests.bench.locators import FollowEffort
 from tests.bench.report import Report, machine, save, show
 from tests.bench.servers import Server
 
@@ -35,6 +36,8 @@ _LARGE: Final = Size(nodes=5000, claims=20_000, pods=50_000)
 _TENTH: Final = Size(nodes=500, claims=2000, pods=5000)
 _EVERYWHERE: Final = LocalityEffort(sizes=_SIZES, rounds=2, pods=300, steady_pods=500)
 _SOMEWHERE: Final = LocalityEffort(sizes=_SIZES[:1], rounds=1, pods=60, steady_pods=100)
+_FOLLOWED: Final = FollowEffort(volumes=6_667, nodes=1000, rate=_CHANGES_PER_SECOND, seconds=20.0, moves=200)
+_FOLLOWED_QUICK: Final = FollowEffort(volumes=667, nodes=100, rate=_CHANGES_PER_SECOND, seconds=5.0, moves=50)
 #: Components of a cluster in which nothing happens by itself.
 _API: Final = ("etcd", "kube-apiserver")
 #: Width of the tables where nobody says how wide the output is.
@@ -52,6 +55,7 @@ class Bench:
         self._size: Final = _TENTH if quick else _LARGE
         self._starts: Final = 1 if quick else 3
         self._locality: Final = _SOMEWHERE if quick else _EVERYWHERE
+        self._followed: Final = _FOLLOWED_QUICK if quick else _FOLLOWED
 
     def latency(self) -> None:
         """Time the verbs while nothing happens: Mooring from a snapshot."""
@@ -105,6 +109,18 @@ class Bench:
                 effort, progress = self._locality, self._progress
                 self.report.locality += locality.measure(sandbox, nodes=nodes, effort=effort, progress=progress)
 
+    def locators(self) -> None:
+        """Follow a storage system's replicas, beside other ways to follow them."""
+        with self._sandbox("locators") as sandbox:
+            apiserver.add_nodes(sandbox, range(self._followed.nodes), progress=self._progress)
+            self.report.locators = locators.measure(sandbox, self._followed, progress=self._progress)
+
+    def room(self) -> None:
+        """Ask which nodes have room for new volumes."""
+        for nodes in _SIZES:
+            self._progress(f"looking for room: {nodes} nodes")
+            self.report.room.append(room.measure(nodes=nodes, calls=self._effort.calls))
+
     def _rows(self, mooring: Server, nodes: int) -> list[Row]:
         local = world.replica_nodes(0, nodes=nodes)
         with (
@@ -152,6 +168,8 @@ PARTS: Final[dict[str, Callable[[Bench], None]]] = {
     "cold-start": Bench.cold_start,
     "admission": Bench.admission,
     "locality": Bench.locality,
+    "locators": Bench.locators,
+    "room": Bench.room,
 }
 
 

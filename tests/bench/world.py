@@ -140,13 +140,18 @@ def volume(number: int, *, nodes: int) -> Manifest:
             "capacity": {"storage": "10Gi"},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": NAMESPACE}
             | {"name": claim_name(number)},
-            "csi": {"driver": DRIVER, "volumeHandle": f"vol-{number:08x}", "volumeAttributes": {"replicas": "3"}},
+            "csi": {"driver": DRIVER, "volumeHandle": volume_handle(number), "volumeAttributes": {"replicas": "3"}},
             "persistentVolumeReclaimPolicy": "Delete",
             "storageClassName": STORAGE_CLASS,
             "volumeMode": "Filesystem",
         },
         "status": {"phase": "Bound"},
     }
+
+
+def volume_handle(number: int) -> str:
+    """What the driver calls a volume."""
+    return f"vol-{number:08x}"
 
 
 def volume_name(number: int) -> str:

@@ -36,7 +36,7 @@ def eventually(check: Callable[[], Value], *, timeout: float = 30, every: float 
 
 
 def apply_crds(sandbox: Sandbox) -> None:
-    """Make the cluster know Mooring's policies, and return when kubectl can explain them."""
+    """Make the cluster know Mooring's own kinds, and return when kubectl can explain them."""
     sandbox.kubectl("apply", "-f", str(REPOSITORY / "crds"))
     # The API server publishes the schemas some time after it serves the resources.
-    eventually(lambda: sandbox.kubectl("explain", "vpp.status") and sandbox.kubectl("explain", "cvpp.status"))
+    eventually(lambda: all(sandbox.kubectl("explain", f"{name}.status") for name in ("vpp", "cvpp", "vl")))

@@ -10,13 +10,16 @@ from mooring.api.policy import API_VERSION, Policy
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import (
     CSINode,
+    CSIStorageCapacity,
     Deployment,
     Namespace,
     Node,
     PersistentVolume,
     PersistentVolumeClaim,
     Pod,
+    StatefulSet,
     StorageClass,
+    VolumeSnapshot,
 )
 from mooring.cluster.resources import from_manifest
 from mooring.decide.decision import Decision, decide
@@ -74,9 +77,10 @@ def bare_node(name: str, labels: Mapping[str, str]) -> Node:
     return _of(Node, {"metadata": {"name": name, "labels": dict(labels)}})
 
 
-def csi_node(name: str, *drivers: str, keys: Sequence[str] = ()) -> CSINode:
-    """The registration of drivers on a node, each with the same topology keys."""
-    registered = [{"name": driver, "nodeID": name, "topologyKeys": list(keys)} for driver in drivers]
+def csi_node(name: str, *drivers: str, keys: Sequence[str] = (), limit: int | None = None) -> CSINode:
+    """The registration of drivers on a node, each with the same topology keys and the same attach limit."""
+    limited = {} if limit is None else {"allocatable": {"count": limit}}
+    registered = [{"name": driver, "nodeID": name, "topologyKeys": list(keys), **limited} for driver in drivers]
     return _of(CSINode, {"metadata": {"name": name}, "spec": {"drivers": registered}})
 
 
@@ -132,21 +136,57 @@ def claim(
     storage_class: str | None = None,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
+    size: str = "",
+    selected: str = "",
+    source: Mapping[str, str] | None = None,
 ) -> PersistentVolumeClaim:
-    """A claim, bound if it names a volume, unless the phase says otherwise."""
+    """A claim, bound if it names a volume, unless the phase says otherwise; perhaps of a size, sent to a node."""
     manifest: dict[str, Any] = {
         "metadata": {
             "name": name,
             "namespace": NAMESPACE,
             "labels": dict(labels or {}),
-            "annotations": dict(annotations or {}),
+            "annotations": dict(annotations or {})
+            | ({"volume.kubernetes.io/selected-node": selected} if selected else {}),
         },
-        "spec": {"volumeName": bound_to},
+        "spec": {"volumeName": bound_to}
+        | ({"resources": {"requests": {"storage": size}}} if size else {})
+        | ({"dataSourceRef": dict(source)} if source else {}),
         "status": {"phase": phase or ("Bound" if bound_to else "Pending")},
     }
     if storage_class is not None:
         manifest["spec"]["storageClassName"] = storage_class
     return _of(PersistentVolumeClaim, manifest)
+
+
+def capacity(
+    name: str,
+    storage_class: str,
+    free: str | None = None,
+    *,
+    largest: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    expressions: Sequence[Mapping[str, Any]] = (),
+    everywhere: bool = True,
+) -> CSIStorageCapacity:
+    """What a driver has free for a class, on the nodes with these labels; or, if not everywhere, on none."""
+    manifest: dict[str, Any] = {
+        "metadata": {"name": name, "namespace": "storage"},
+        "storageClassName": storage_class,
+        "capacity": free,
+        "maximumVolumeSize": largest,
+    }
+    if everywhere:
+        manifest["nodeTopology"] = {"matchLabels": dict(labels or {}), "matchExpressions": list(expressions)}
+    return _of(CSIStorageCapacity, manifest)
+
+
+def snapshot(name: str, claim_name: str | None) -> VolumeSnapshot:
+    """A snapshot of a claim, or one that the storage already had."""
+    source = (
+        {"volumeSnapshotContentName": "taken-in"} if claim_name is None else {"persistentVolumeClaimName": claim_name}
+    )
+    return _of(VolumeSnapshot, {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"source": source}})
 
 
 def data(name: str, *terms: Term, **volume_fields: Any) -> tuple[PersistentVolumeClaim, PersistentVolume]:
@@ -164,13 +204,15 @@ def pod(
     phase: str = "Pending",
     requests: Mapping[str, Any] | None = None,
     made_by: str = "",
+    of_set: str = "",
     uid: str = "",
     gates: Sequence[str] = (),
     nominated: str = "",
     **spec: Any,
 ) -> Pod:
-    """A pod that mounts these claims, perhaps made by a Deployment; further fields of its spec as they are in YAML."""
-    owner = {"kind": "ReplicaSet", "name": f"{made_by}-5f7b", "uid": "u1", "controller": True}
+    """A pod with these claims, perhaps made by a Deployment or a StatefulSet; further fields of its spec as in YAML."""
+    kind, owner_name = ("StatefulSet", of_set) if of_set else ("ReplicaSet", f"{made_by}-5f7b")
+    owner = {"kind": kind, "name": owner_name, "uid": "u1", "controller": True}
     manifest = {
         "metadata": {
             "name": name,
@@ -178,7 +220,7 @@ def pod(
             "uid": uid,
             "labels": dict(labels or {}) | ({"pod-template-hash": "5f7b"} if made_by else {}),
             "annotations": dict(annotations or {}),
-            "ownerReferences": [owner] if made_by else [],
+            "ownerReferences": [owner] if made_by or of_set else [],
         },
         "spec": {
             "nodeName": on,
@@ -207,6 +249,19 @@ def deployment(
     return _of(Deployment, manifest)
 
 
+def stateful_set(name: str, *templates: str, replicas: int = 3, start: int = 0) -> StatefulSet:
+    """A StatefulSet whose pods have a claim of each of these templates."""
+    manifest = {
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": replicas,
+            "ordinals": {"start": start},
+            "volumeClaimTemplates": [{"metadata": {"name": template}} for template in templates],
+        },
+    }
+    return _of(StatefulSet, manifest)
+
+
 def namespace(name: str = NAMESPACE, *, labels: Mapping[str, str] | None = None) -> Namespace:
     """A namespace."""
     return _of(Namespace, {"metadata": {"name": name, "labels": dict(labels or {})}})
@@ -219,8 +274,16 @@ def storage_class(
     binding: str = "Immediate",
     default: bool = False,
     parameters: Mapping[str, str] | None = None,
+    topologies: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> StorageClass:
-    """A storage class of a driver, whose claims are bound at once or when a pod needs them; perhaps the default."""
+    """A storage class of a driver, whose claims are bound at once or when a pod needs them; perhaps the default.
+
+    `topologies` says where it allows volumes: labels and their values.
+    """
+    terms = [
+        {"matchLabelExpressions": [{"key": key, "values": list(values)} for key, values in each.items()]}
+        for each in topologies
+    ]
     manifest = {
         "metadata": {
             "name": name,
@@ -229,6 +292,7 @@ def storage_class(
         "provisioner": provisioner,
         "volumeBindingMode": binding,
         "parameters": dict(parameters or {}),
+        "allowedTopologies": terms or None,
     }
     return _of(StorageClass, manifest)
 

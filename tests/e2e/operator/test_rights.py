@@ -20,6 +20,28 @@ from mooring.sandbox.launcher import Sandbox, up
 Right = tuple[str, str, str]
 
 _STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
+_SNAPSHOTS = "snapshot.storage.k8s.io"
+_SNAPSHOT_CRD = {
+    "metadata": {
+        "name": f"volumesnapshots.{_SNAPSHOTS}",
+        "annotations": {
+            "api-approved.kubernetes.io": "https://github.com/kubernetes-csi/external-snapshotter/pull/814"
+        },
+    },
+    "spec": {
+        "group": _SNAPSHOTS,
+        "names": {"kind": "VolumeSnapshot", "plural": "volumesnapshots"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +59,16 @@ def test_rights_are_those_that_are_used(cluster: Sandbox, helm: Helm, tmp_path: 
     release = Release(cluster, helm, tmp_path, admission={})
     process = MooringProcess(tmp_path / "log", *release.arguments, "--port=0", "--no-set-scheduler-name")
     with cluster.client() as client, process:
+        # Optional kinds need not be there, and then nobody asks for them.
+        client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _SNAPSHOT_CRD)
         process.await_ready()
         name = f"rights-{uuid.uuid4().hex[:8]}"
         client.create("/api/v1/namespaces", {"metadata": {"name": name}})
         eventually(lambda: client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
         stage = Stage(cluster, client, name, process, user=release.user)
         _tour(stage)
+        _see_storage(stage)
+        _see_locator(stage)
         process.terminate()
         assert process.wait(timeout=15) == 0
     # Watches are in the log once they have ended.
@@ -96,6 +122,40 @@ def _tour(stage: Stage) -> None:
     stage.delete(stage.path("volumeplacementpolicies", "nearer"))
     for kind in kinds:
         _await_terms(stage, kind, there=False)
+
+
+def _see_storage(stage: Stage) -> None:
+    """Let Mooring see what there is to make volumes of."""
+    free = {"storageClassName": "fast", "nodeTopology": {}, "capacity": "1Gi"}
+    snapshot = {
+        "apiVersion": f"{_SNAPSHOTS}/v1",
+        "kind": "VolumeSnapshot",
+        "spec": {"source": {"persistentVolumeClaimName": "data"}},
+    }
+    for group, plural, body in (
+        ("storage.k8s.io", "csistoragecapacities", free),
+        (_SNAPSHOTS, "volumesnapshots", snapshot),
+    ):
+        path = f"/apis/{group}/v1/namespaces/{stage.namespace}/{plural}"
+        stage.client.create(path, {"metadata": {"name": "monday"}, **body})
+    for kind in ("CSIStorageCapacity", "VolumeSnapshot"):
+        eventually(
+            lambda name=kind: stage.operator.metrics()[f'mooring_index_objects{{kind="{name}"}}'] == 1, timeout=60
+        )
+
+
+def _see_locator(stage: Stage) -> None:
+    """Let Mooring say how it stands with a locator, of a storage system that is not there."""
+    replicas = {"resource": {"group": "absent.example", "resource": "disks"}, "volume": "object.v", "node": "object.n"}
+    collection = "/apis/mooring.dev/v1alpha1/volumelocators"
+    locator = {
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "VolumeLocator",
+        "metadata": {"name": "absent"},
+        "spec": {"driver": "absent.example", "replicas": replicas},
+    }
+    stage.create_in_cluster(collection, locator)
+    eventually(lambda: stage.client.get(f"{collection}/absent").get("status", {}).get("conditions"))
 
 
 def _await_terms(stage: Stage, kind: str, *, there: bool) -> None:

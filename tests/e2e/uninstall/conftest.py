@@ -32,7 +32,9 @@ class Uninstall:
 
     def __init__(self, cluster: Sandbox, release: Release, helm: Helm, directory: Path) -> None:
         rendered = helm.template(release=release.name, namespace=release.namespace)
-        hooks = [each for each in rendered if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+        hooks = [
+            each for each in rendered if each["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-delete"
+        ]
         self._rights = yaml.safe_dump_all(each for each in hooks if each["kind"] != "Job")
         (job,) = (each for each in hooks if each["kind"] == "Job")
         (container,) = job["spec"]["template"]["spec"]["containers"]

@@ -20,6 +20,7 @@ _APIS: Final = {
     "volumeplacementpolicies": "apis/mooring.dev/v1alpha1",
 }
 
+LOCATORS: Final = "/apis/mooring.dev/v1alpha1/volumelocators"
 OURS: Final = NodeAffinity(
     required=NodeSelector((Term(match_fields=(Expression("metadata.name", "In", ("node-1",)),)),))
 )
@@ -121,6 +122,17 @@ def cron_job(name: str) -> Manifest:
     template = manifests.template((), restartPolicy="Never")
     spec = {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": template}}}
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": spec}
+
+
+def locator(name: str) -> Manifest:
+    """Give a VolumeLocator of a storage system that is not there."""
+    replicas = {"resource": {"resource": "discs"}, "volume": "object.volume", "node": "object.node"}
+    return {
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "VolumeLocator",
+        "metadata": {"name": name},
+        "spec": {"driver": "csi.example.com", "replicas": replicas},
+    }
 
 
 def gated_pod(name: str, *gates: str) -> Manifest:

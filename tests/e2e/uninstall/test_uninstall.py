@@ -87,7 +87,8 @@ def fill(sandbox: Sandbox, corner: Corner) -> None:
     near = corner.path("volumeplacementpolicies", "near")
     whole = "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies"
     corner.client.create(whole, manifests.cluster_policy("near", namespaceSelector={}))
-    for path in (near, f"{whole}/near"):
+    corner.client.create(remains.LOCATORS, remains.locator(corner.namespace))
+    for path in (near, f"{whole}/near", f"{remains.LOCATORS}/{corner.namespace}"):
         body = {"status": {"observedGeneration": 1}}
         corner.client.request("PATCH", f"{path}/status", body, content_type="application/merge-patch+json")
 
@@ -170,6 +171,7 @@ def test_all_traces_go(sandbox: Sandbox, release: Release, uninstall: Uninstall,
         assert corner.get("pods", name)["spec"]["schedulingGates"] == [{"name": OTHERS_GATE}]
     assert corner.conditions("pods", "theirs") == ["PodScheduled"]
     assert corner.get("volumeplacementpolicies", "near")["status"]["observedGeneration"] == -1
+    assert not corner.client.get(f"{remains.LOCATORS}/{corner.namespace}").get("status")
     assert release.name not in webhook_configurations(sandbox)
     assert not operator_pods(sandbox, release, held=False)
     assert holder(sandbox, release) == ""
@@ -454,7 +456,7 @@ def test_missing_rights_are_named(sandbox: Sandbox, release: Release, uninstall:
 
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    kinds = ("Job", "CronJob", "VolumePlacementPolicy", "ClusterVolumePlacementPolicy")
+    kinds = ("Job", "CronJob", "VolumePlacementPolicy", "ClusterVolumePlacementPolicy", "VolumeLocator")
     assert [line.split(" is forbidden")[0].split(": 403")[0] for line in lines] == [
         f"not removed: {kind}" for kind in kinds
     ]

@@ -11,12 +11,19 @@ import typer
 import yaml
 from tests.unit.docs.markdown import DOCS, PAGES, REPOSITORY, anchors, blocks, links, read, rows, section, spans
 
-from mooring.api import permissions
+from mooring.api import locator, permissions
 from mooring.api.annotations import OPERATOR_PREFIX, PROBE_LABEL, PROBED, STORK_PREFIX
-from mooring.api.conditions import ObjectCondition, PlacementAppliedReason, PolicyCondition, PolicyReason
+from mooring.api.conditions import (
+    LocatorReason,
+    ObjectCondition,
+    PlacementAppliedReason,
+    PolicyCondition,
+    PolicyReason,
+)
 from mooring.api.conditions import VolumeLocalReason as LocalReason
 from mooring.api.crd import openapi_schema
-from mooring.api.permissions import PolicyRule
+from mooring.api.locator import parse_locator
+from mooring.api.permissions import AGGREGATION_LABEL, PolicyRule
 from mooring.api.policy import API_VERSION, PolicyKind, parse_policy
 from mooring.cli import app
 from mooring.cluster.index import Cluster
@@ -97,13 +104,14 @@ def test_options_exist(page: Path) -> None:
 
 @each_page
 def test_yaml_is_valid(page: Path) -> None:
-    """Every YAML block can be read, and every policy would be taken."""
+    """Every YAML block can be read, and every policy and locator would be taken."""
     texts = [block.text for block in blocks(read(page)) if block.language == "yaml"]
     texts += re.findall(r"<<EOF\n(.*?)\nEOF$", read(page), re.MULTILINE | re.DOTALL)
     for text in texts:
         for manifest in yaml.safe_load_all(text):
             if isinstance(manifest, dict) and manifest.get("apiVersion") == API_VERSION:
-                parse_policy(manifest)
+                parse = parse_locator if manifest["kind"] == locator.KIND else parse_policy
+                parse(manifest)
 
 
 def field_names(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -115,22 +123,29 @@ def field_names(schema: Mapping[str, Any]) -> Iterator[str]:
         yield from field_names(schema["items"])
 
 
-@pytest.mark.parametrize("kind", PolicyKind)
-def test_every_field_is_explained(kind: PolicyKind) -> None:
-    """Every field of a policy's spec and status is named on the page about policies."""
-    named = {name for span in spans(read(DOCS / "policies.md")) for name in span.split(".")}
+@pytest.mark.parametrize(
+    ("kind", "page"), [*((kind, "policies.md") for kind in PolicyKind), (locator.KIND, "locators.md")]
+)
+def test_every_field_is_explained(kind: str, page: str) -> None:
+    """Every field of a spec and status is named on the page about the kind."""
+    named = {name for span in spans(read(DOCS / page)) for name in span.split(".")}
 
     assert set(field_names(openapi_schema(kind))) - {"apiVersion", "kind", "metadata", "spec", "status"} <= named
 
 
-def test_every_default_is_right() -> None:
-    """The table of fields has the schema's defaults, and gives one to every field that is no mapping."""
-    schema = openapi_schema(PolicyKind.CLUSTER)["properties"]["spec"]
-    table = {row[0].strip("`"): row[-1].strip("`") for row in rows(section(read(DOCS / "policies.md"), "## Fields"))}
+@pytest.mark.parametrize(("kind", "page"), [(PolicyKind.CLUSTER, "policies.md"), (locator.KIND, "locators.md")])
+def test_every_default_is_right(kind: str, page: str) -> None:
+    """The table of fields has the schema's defaults, and says of the top fields which are required."""
+    schema = openapi_schema(kind)["properties"]["spec"]
+    table = {row[0].strip("`"): row[-1].strip("`") for row in rows(section(read(DOCS / page), "## Fields"))}
     for path, field in [*fields_with_path(schema)]:
+        # How a resource is named is said once, with replicas.
+        if path.startswith(("nodes.resource.", "serving.resource.")):
+            continue
         if "default" in field and not isinstance(field["default"], dict | list):
             assert table[path] == str(field["default"]), path
-    assert {name for name, said in table.items() if said.startswith("required")} == set(schema["required"])
+    said = {name for name, default in table.items() if default.startswith("required")}
+    assert {name for name in said if "." not in name} == set(schema["required"])
 
 
 def fields_with_path(schema: Mapping[str, Any], *path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -141,11 +156,15 @@ def fields_with_path(schema: Mapping[str, Any], *path: str) -> Iterator[tuple[st
 
 
 def test_every_word_is_explained() -> None:
-    """Every annotation and label is on the page about policies, and STORK's are on its own page with their twins."""
+    """Every annotation and label is on the page about policies, and STORK's are on its own page with their twins.
+
+    The label of roles is on the page about locators, which need them.
+    """
     of_policies, of_stork = (set(spans(read(DOCS / name))) for name in ("policies.md", "stork.md"))
     storks = {word for word in WORDS if word.startswith((STORK_PREFIX, OPERATOR_PREFIX))}
 
-    assert {*WORDS} - {PROBE_LABEL, PROBED} <= of_policies
+    assert {*WORDS} - {PROBE_LABEL, PROBED, AGGREGATION_LABEL} <= of_policies
+    assert f'{AGGREGATION_LABEL}: "true"' in read(DOCS / "locators.md")
     assert storks | {f"mooring.dev/{word.rpartition('/')[2]}" for word in storks} <= of_stork
 
 
@@ -165,6 +184,13 @@ def test_every_condition_of_a_policy_is_explained() -> None:
     assert said >= {*PolicyCondition, *PolicyReason}
 
 
+def test_every_reason_of_a_locator_is_explained() -> None:
+    """Every reason has a row that says the status of Ready."""
+    table = [row[:2] for row in rows(section(read(DOCS / "locators.md"), "## See it work"))][2:]
+
+    assert {(name.strip("`"), status) for status, name in table} == {(each, each.status) for each in LocatorReason}
+
+
 def test_every_event_is_explained() -> None:
     """Every event that the reconcilers record by a name of its own is on the page."""
     source = "".join(read(file) for file in (REPOSITORY / "operator" / "mooring" / "reconcile").glob("*.py"))
@@ -178,6 +204,8 @@ def test_every_metric_is_explained() -> None:
     """The table has every metric, with its type."""
     metrics = Metrics()
     metrics.watch(Cluster(), localities=dict)
+    metrics.watch_sync_age(list)
+    metrics.watch_locators(list)
     types = re.findall(r"^# TYPE (\w+) (\w+)$", metrics.render().decode(), re.MULTILINE)
     table = [row[:2] for row in rows(section(read(DOCS / "conditions.md"), "## Metrics")) if "`mooring_" in row[0]]
 
@@ -207,4 +235,5 @@ def test_every_right_is_explained() -> None:
         assert said == rights(rules)
     gone = [*permissions.UNINSTALL_RULES, *permissions.UNINSTALL_NAMESPACED_RULES]
     main = {resource for resource, _ in rights(gone) if not resource.endswith("/status")}
-    assert main - {"volumeplacementpolicies", "clustervolumeplacementpolicies"} <= set(spans(of_uninstallation))
+    own = {"volumeplacementpolicies", "clustervolumeplacementpolicies", "volumelocators"}
+    assert main - own <= set(spans(of_uninstallation))
