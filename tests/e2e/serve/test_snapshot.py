@@ -168,7 +168,7 @@ def reviewed(process: MooringProcess, pod: manifests.Manifest, **fields: Any) ->
 
 
 def test_reviews_are_answered(served: MooringProcess) -> None:
-    """A strict pod is bound to its data, a pod without a name is gated, and another scheduler's is left alone."""
+    """A strict pod is bound to its data, soft ones are gated, and a scheduler that somebody chose stays."""
     strict = reviewed(served, named("strict"))
     unnamed = named("plain")
     del unnamed["metadata"]["name"]
@@ -179,10 +179,12 @@ def test_reviews_are_answered(served: MooringProcess) -> None:
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     assert patch["/spec/affinity"] == {"nodeAffinity": required}
     assert strict["auditAnnotations"]["policy"] == "annotation preferLocalNodeOnly"
-    gated = {each["path"]: each["value"] for each in json.loads(base64.b64decode(plain["patch"]))}
-    assert gated["/spec/schedulerName"] == "mooring"
-    assert gated["/spec/schedulingGates"] == [{"name": "mooring.dev/placement"}]
-    assert "patch" not in soft
+    gated = [
+        {each["path"]: each["value"] for each in json.loads(base64.b64decode(found["patch"]))}
+        for found in (plain, soft)
+    ]
+    assert [patch.get("/spec/schedulerName") for patch in gated] == ["mooring", None]
+    assert [patch["/spec/schedulingGates"] for patch in gated] == [[{"name": "mooring.dev/placement"}]] * 2
 
 
 def test_a_review_that_is_none_is_told_what_is_wrong(served: MooringProcess) -> None:
