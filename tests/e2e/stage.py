@@ -151,6 +151,9 @@ class Stage:
             "value": 1000,
         }
         self.create_in_cluster("/apis/scheduling.k8s.io/v1/priorityclasses", made)
+        # The admission of pods learns of classes by a watch of its own.
+        trial = manifests.pod("trial", priorityClassName=name)
+        eventually(lambda: self.client.create(f"{self.path('pods')}?dryRun=All", trial))
         return name
 
     def own_nodes(
