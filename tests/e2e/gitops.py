@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import yaml
 from tests.e2e.manifests import Manifest
 from tests.e2e.stage import Stage
+from tests.e2e.support import eventually
 from tests.programs import Helm, HelmError
 
 _JSON_PATCH: Final = "application/json-patch+json"
@@ -131,8 +132,9 @@ class Putter:
     def sync(self, manifest: Manifest) -> None:
         """Update the object to exactly this spec, by optimistic locking as controllers do."""
         path = self._stage.path(collection(manifest), manifest["metadata"]["name"])
-        found = self._stage.client.get(path)
-        self._stage.client.request("PUT", path, {**found, "spec": manifest["spec"]})
+        client = self._stage.client
+        # Whoever else writes meanwhile makes it begin anew.
+        eventually(lambda: client.request("PUT", path, {**client.get(path), "spec": manifest["spec"]}))
 
 
 GIT: Final[Mapping[str, Callable[[Stage], Git]]] = {

@@ -7,6 +7,7 @@ that time. Nothing here waits, does I/O or knows where its objects come from. It
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from mooring.api.labels import RACK_KEYS
@@ -182,9 +183,10 @@ class Cluster:
 
     # What happens.
 
-    def listen(self, listener: Callable[[Change], None]) -> None:
-        """Call `listener` after each change; it must not block."""
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call `listener` after each change; it must not block. What is returned ends that."""
         self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
 
     def put(self, kind: str, new: Any) -> None:
         """Take in an object. One that says nothing new changes nothing and tells nobody."""

@@ -69,7 +69,6 @@ class OpenStorage:
         self._new: dict[str, str] = {}
         self._access: Access | None = None
         self._poller: Poller | None = None
-        cluster.listen(self._changed)
 
     async def run(self, report: Report) -> None:
         """Ask until cancelled; while there is no answer, what was said last stays as it is."""
@@ -99,10 +98,12 @@ class OpenStorage:
             news=ask_about_new,
             on_failure=on_failure,
         )
+        stop_listening = self._cluster.listen(self._changed)
         try:
             async with self._rest:
                 await self._poller.run()
         finally:
+            stop_listening()
             self._poller = None
 
     def _changed(self, change: Change) -> None:
