@@ -57,16 +57,21 @@ def node_tests(volumes: Sequence[VolumeView], cluster: Cluster, *, obstacle: str
 def storage_tests(volumes: Iterable[VolumeView], cluster: Cluster) -> Iterator[NodeTest]:
     """Refuse nodes on which a volume could not be used at all."""
     for driver in sorted({view.driver for view in volumes if view.driver}):
-        missing = cluster.nodes_without_driver(driver)
-        if missing:
-            yield NodeTest(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
-        refused: dict[NodeStorageState, set[str]] = {}
-        for node, state in cluster.storage.states(driver).items():
-            if state in REFUSING_STATES:
-                refused.setdefault(state, set()).add(node)
-        for state in sorted(refused):
-            message = f"the storage of {driver} on the node is {state}"
-            yield NodeTest(nodes=refused[state], inverted=True, message=message)
+        yield from driver_tests(driver, cluster)
+
+
+def driver_tests(driver: str, cluster: Cluster) -> Iterator[NodeTest]:
+    """Refuse nodes on which no volume of a driver could be used; each test names the nodes that fail."""
+    missing = cluster.nodes_without_driver(driver)
+    if missing:
+        yield NodeTest(nodes=missing, inverted=True, message=f"the driver {driver} is not registered on the node")
+    refused: dict[NodeStorageState, set[str]] = {}
+    for node, state in cluster.storage.states(driver).items():
+        if state in REFUSING_STATES:
+            refused.setdefault(state, set()).add(node)
+    for state in sorted(refused):
+        message = f"the storage of {driver} on the node is {state}"
+        yield NodeTest(nodes=refused[state], inverted=True, message=message)
 
 
 def some(nodes: AbstractSet[str], *, limit: int = 3) -> str:

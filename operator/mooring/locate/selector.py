@@ -9,6 +9,11 @@ from mooring.cluster.topology import Topology
 NAME_FIELD = "metadata.name"
 
 
+def nodes_of_terms(terms: Iterable[Term], topology: Topology) -> frozenset[str]:
+    """The nodes that any of some terms selects."""
+    return frozenset[str]().union(*(nodes_of_term(term, topology) for term in terms))
+
+
 def nodes_of_term(term: Term, topology: Topology) -> frozenset[str]:
     """The nodes that a term selects. A term without requirements selects none (core/v1 NodeSelectorTerm)."""
     if not term.match_expressions and not term.match_fields:

@@ -11,7 +11,7 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.records import Expression, PersistentVolume, Term
 from mooring.cluster.topology import Level, Topology
 from mooring.locate.location import Location
-from mooring.locate.selector import NAME_FIELD, nodes_of_term
+from mooring.locate.selector import NAME_FIELD, nodes_of_term, nodes_of_terms
 from mooring.locate.systems import StorageSystems
 
 
@@ -103,7 +103,7 @@ def _terms(volume: PersistentVolume) -> tuple[Term, ...]:
 
 
 def _usable_from(volume: PersistentVolume, cluster: Cluster) -> frozenset[str]:
-    return frozenset[str]().union(*(nodes_of_term(term, cluster.topology) for term in _terms(volume)))
+    return nodes_of_terms(_terms(volume), cluster.topology)
 
 
 def _place(term: Term, nodes: frozenset[str], driver: str, cluster: Cluster) -> tuple[Level, str] | None:

@@ -4,26 +4,23 @@ kube-scheduler knows of allowed topologies itself, and a driver refuses what it 
 node that was chosen for it would wait there for ever.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import Expression, PersistentVolumeClaim, StorageClass, Term
+from mooring.decide.filter import driver_tests
 from mooring.decide.new_volumes.demand import Demand
-from mooring.decide.volumes import REFUSING_STATES
-from mooring.locate.selector import nodes_of_term
+from mooring.locate.selector import nodes_of_terms
 
 
 def class_demands(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> Iterator[Demand]:
     """What the classes of claims and their drivers ask of a pod's node; affinity does not carry it."""
-    found = (cluster.class_of(claim) for claim in claims)
-    classes = {each.name: each for each in found if each is not None}
-    for storage_class in classes.values():
+    classes = {each.name: each for each in classes_of(claims, cluster)}.values()
+    for storage_class in classes:
         if storage_class.allowed_topologies:
             yield _within_topologies(storage_class, cluster)
-    for driver in dict.fromkeys(each.provisioner for each in classes.values()):
-        states = cluster.storage.states(driver).items()
-        broken = frozenset(node for node, state in states if state in REFUSING_STATES)
-        unfit = cluster.nodes_without_driver(driver) | broken
+    for driver in dict.fromkeys(each.provisioner for each in classes):
+        unfit = frozenset[str]().union(*(test.nodes for test in driver_tests(driver, cluster)))
         if unfit:
             yield Demand(
                 name=f"driver {driver}",
@@ -35,6 +32,11 @@ def class_demands(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> 
             )
 
 
+def classes_of(claims: Iterable[PersistentVolumeClaim], cluster: Cluster) -> Iterator[StorageClass]:
+    """The storage classes of claims that have one, one for each of them."""
+    return (each for claim in claims if (each := cluster.class_of(claim)) is not None)
+
+
 def _within_topologies(storage_class: StorageClass, cluster: Cluster) -> Demand:
     terms = (
         Term(match_expressions=tuple(Expression(each.key, "In", each.values) for each in term.match_label_expressions))
@@ -43,7 +45,7 @@ def _within_topologies(storage_class: StorageClass, cluster: Cluster) -> Demand:
     return Demand(
         name=f"allowedTopologies of {storage_class.name}",
         required=True,
-        nodes=frozenset[str]().union(*(nodes_of_term(term, cluster.topology) for term in terms)),
+        nodes=nodes_of_terms(terms, cluster.topology),
         message=f"the storage class {storage_class.name} does not allow the node's place",
         passing=False,
     )

@@ -10,7 +10,7 @@ from mooring.cluster.records import Expression, PersistentVolumeClaim, Pod, Term
 from mooring.cluster.topology import Topology
 from mooring.decide.subject import Subject
 from mooring.locate.locator import Locator
-from mooring.locate.selector import matches_term, nodes_of_term
+from mooring.locate.selector import matches_term, nodes_of_terms
 
 _NOWHERE: Final[frozenset[str]] = frozenset()
 
@@ -62,7 +62,7 @@ def _bounds(pod: Pod, key: str, topology: Topology) -> AbstractSet[str]:
     required = pod.spec.node_affinity.required
     if required is None or pod.gates:
         return _NOWHERE
-    nodes = frozenset[str]().union(*(nodes_of_term(term, topology) for term in required.node_selector_terms))
+    nodes = nodes_of_terms(required.node_selector_terms, topology)
     return nodes if len({topology.labels(node).get(key) for node in nodes}) == 1 else _NOWHERE
 
 

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from mooring.cluster.index import Cluster
 from mooring.cluster.records import PersistentVolumeClaim
+from mooring.decide.new_volumes.classes import classes_of
 from mooring.decide.new_volumes.demand import Demand
 from mooring.decide.subject import Subject
 
@@ -31,14 +32,13 @@ def room_demands(subject: Subject, claims: Sequence[PersistentVolumeClaim], clus
 
 def is_measured(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> bool:
     """Whether drivers report how much room there is for volumes of the claims' classes."""
-    classes = (cluster.class_of(claim) for claim in claims)
-    return any(each is not None and cluster.capacity.room("", each.name) is not None for each in classes)
+    return any(cluster.capacity.room("", each.name) is not None for each in classes_of(claims, cluster))
 
 
 def free_room(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> Callable[[str], int]:
     """How to find how many bytes are free on a node for the classes of claims, the least of them; 0 if nobody says."""
     own = [claim.key for claim in claims]
-    classes = {each.name for claim in claims if (each := cluster.class_of(claim)) is not None}
+    classes = {each.name for each in classes_of(claims, cluster)}
     rooms = [found for name in sorted(classes) if (found := cluster.capacity.rooms(name, besides=own)) is not None]
     return lambda node: min((room.get(node, 0) for room in rooms), default=0)
 
@@ -60,8 +60,7 @@ def _wanted(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> dict[s
 
 def _volumes(subject: Subject, claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> Counter[str]:
     """How many volumes of each driver the node will have to attach for the pod; drivers of new ones only."""
-    classes = (cluster.class_of(claim) for claim in claims)
-    counts = Counter(each.provisioner for each in classes if each is not None)
+    counts = Counter(each.provisioner for each in classes_of(claims, cluster))
     for name in subject.claims:
         claim = cluster.claim(f"{subject.namespace}/{name}")
         volume = cluster.volume(claim.spec.volume_name) if claim is not None else None

@@ -11,7 +11,7 @@ from mooring.decide.new_volumes.demand import Demand, only_in
 from mooring.decide.new_volumes.neighbours import place
 from mooring.decide.subject import Subject
 from mooring.locate.locator import Locator
-from mooring.locate.selector import nodes_of_term
+from mooring.locate.selector import nodes_of_terms
 
 
 def spread_demand(
@@ -64,7 +64,7 @@ def selected_nodes(spec: PodSpec, nodes: AbstractSet[str], topology: Topology) -
     required = spec.node_affinity.required
     if required is None:
         return nodes
-    return nodes & frozenset[str]().union(*(nodes_of_term(term, topology) for term in required.node_selector_terms))
+    return nodes & nodes_of_terms(required.node_selector_terms, topology)
 
 
 def _siblings(claim: PersistentVolumeClaim, subject: Subject, cluster: Cluster) -> list[PersistentVolumeClaim] | None:
