@@ -50,17 +50,6 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def served(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MooringProcess]:
-    """Run the process on a free port; in the end it must have been healthy."""
-    log = tmp_path_factory.mktemp("served") / "log"
-    with MooringProcess(log, "--snapshot", str(snapshot), "--port", "0") as process:
-        process.await_ready()
-        yield process
-        assert process.exit_code is None
-        assert process.complaints() == []
-
-
 def named(pod: str) -> manifests.Manifest:
     """Give a pod of the cluster."""
     return next(each for each in cluster() if each["kind"] == "Pod" and each["metadata"]["name"] == pod)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,17 +61,6 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("snapshot") / "cluster.yaml"
     path.write_text(yaml.safe_dump_all(everything), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def served(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MooringProcess]:
-    """Run the process on a free port; in the end it must have been healthy."""
-    log = tmp_path_factory.mktemp("served") / "log"
-    with MooringProcess(log, "--snapshot", str(snapshot), "--port", "0") as process:
-        process.await_ready()
-        yield process
-        assert process.exit_code is None
-        assert process.complaints() == []
 
 
 def test_the_extender_answers_from_the_driver_s_objects(served: MooringProcess) -> None:
