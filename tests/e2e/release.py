@@ -66,4 +66,6 @@ class Release:
 
     def delete(self) -> None:
         """Take away what the chart made."""
-        self._sandbox.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(self.manifests))
+        # The API server's finalizer of CRDs looks for what is left of a resource, at times for longer than a minute.
+        manifests = yaml.safe_dump_all(self.manifests)
+        self._sandbox.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifests, timeout=240)
