@@ -7,7 +7,7 @@ a node is found for its pod until a report can have it.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -66,36 +66,27 @@ class Capacity:
 
     # What is left.
 
-    def room(self, node: str, storage_class: str, *, besides: Collection[str] = ()) -> int | None:
-        """How many bytes a node has free in the roomiest pool of a class; None where nobody says."""
-        own = self._claims(besides)
-        pools = self._pools.at(node, storage_class)
-        return None if pools is None else max((pool.free(own) for pool in pools), default=0)
+    def is_reported(self, storage_class: str) -> bool:
+        """Whether anybody says what is free for a class."""
+        return self._pools.knows(storage_class)
 
     def rooms(self, storage_class: str, *, besides: Collection[str] = ()) -> Mapping[str, int] | None:
-        """The room of all nodes at once; a node that is left out has none."""
-        own = self._claims(besides)
-        return self._pools.rooms(storage_class, own) if self._pools.knows(storage_class) else None
+        """How many bytes each node has free in its roomiest pool of a class; one that is left out has none.
 
-    def fits(self, node: str, wanted: Mapping[str, Sequence[int]], *, besides: Collection[str] = ()) -> bool:
-        """Whether a node has room for new volumes of these sizes (in bytes, by class), all of a class in one pool.
+        None where nobody says.
+        """
+        own = self._claims(besides)
+        return self._pools.rooms(storage_class, own) if self.is_reported(storage_class) else None
+
+    def without_room(self, wanted: Mapping[str, Sequence[int]], *, besides: Collection[str] = ()) -> AbstractSet[str]:
+        """The nodes without room for new volumes of these sizes (in bytes, by class), all of a class in one pool.
 
         kube-scheduler's rule (volumebinding's hasEnoughCapacity), but for all of a pod's claims together. A claim that
         asks for no size fits anywhere, and so does one of a class of which nobody says what is free.
         """
         own = self._claims(besides)
-        asked = ((self._pools.at(node, name), sizes) for name, sizes in _sized(wanted))
-        return all(pools is None or any(pool.takes(sizes, own) for pool in pools) for pools, sizes in asked)
-
-    def without_room(self, wanted: Mapping[str, Sequence[int]], *, besides: Collection[str] = ()) -> AbstractSet[str]:
-        """The nodes on which new volumes of these sizes do not fit."""
-        own = self._claims(besides)
-        return frozenset[str]().union(*(self._pools.without_room(name, sizes, own) for name, sizes in _sized(wanted)))
-
-    def free_slots(self, node: str, driver: str, *, besides: Collection[str] = ()) -> int | None:
-        """How many more volumes of a CSI driver a node can attach; None where there is no limit."""
-        slot = Slot(driver, node)
-        return self._slots.free(slot, own=sum(slot in self._attached.get(claim, _NOWHERE) for claim in set(besides)))
+        asked = {name: sizes for name, sizes in wanted.items() if any(sizes)}
+        return frozenset[str]().union(*(self._pools.without_room(name, sizes, own) for name, sizes in asked.items()))
 
     def without_slots(self, driver: str, count: int, *, besides: Collection[str] = ()) -> AbstractSet[str]:
         """The nodes that cannot attach so many more volumes of a CSI driver."""
@@ -237,10 +228,3 @@ def _claims_of(pod: Pod | None) -> frozenset[str]:
     if pod is None or not pod.spec.volumes:
         return frozenset()
     return frozenset(f"{pod.metadata.namespace}/{claim}" for claim in pod.claims)
-
-
-def _sized(wanted: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, Sequence[int]]]:
-    """The classes of which room is asked, with the sizes that are said."""
-    for name, sizes in wanted.items():
-        if any(sizes):
-            yield name, sizes

@@ -4,7 +4,6 @@ It is fed one object at a time, by watches or from manifests, and keeps the look
 that time. Nothing here waits, does I/O or knows where its objects come from. It is used from one event loop only.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -27,13 +26,13 @@ from mooring.cluster.records import (
     StorageClass,
     Workload,
 )
+from mooring.cluster.relations import Relations
 from mooring.cluster.resources import RESOURCES
 from mooring.cluster.room import Usage
 from mooring.cluster.storage import Storage
-from mooring.cluster.topology import Topology, discard
+from mooring.cluster.topology import Topology
 
 _NONE: Final[frozenset[str]] = frozenset()
-_NO_KEYS: Final[frozenset[Key]] = frozenset()
 
 TOPOLOGY: Final = "Topology"
 """The kind of a change that concerns whatever was computed from nodes."""
@@ -62,6 +61,7 @@ class Cluster:
         usage: what the pods on each node ask for.
         capacity: what nodes have left for volumes.
         claims: claims by namespace and label.
+        relations: pods, workloads, claims and volumes by what names them.
         topology_version: rises when a node, its labels, a driver's registration or a storage state changes; whatever
             was computed from those before is stale then.
     """
@@ -73,13 +73,10 @@ class Cluster:
         self.usage: Final = Usage()
         self.capacity: Final = Capacity(self.topology)
         self.claims: Final = Labelled()
+        self.relations: Final = Relations()
         self.topology_version = 0
         self._objects: Final[dict[str, dict[str, Any]]] = {kind: {} for kind in RESOURCES}
         self._listeners: list[Callable[[Change], None]] = []
-        self._pods_by_claim: defaultdict[str, set[str]] = defaultdict(set)
-        self._claims_by_volume: defaultdict[str, set[str]] = defaultdict(set)
-        self._pods_by_workload: defaultdict[Key, set[str]] = defaultdict(set)
-        self._workloads_by_claim: defaultdict[str, set[Key]] = defaultdict(set)
         self._without_driver: Final[dict[str, tuple[int, AbstractSet[str]]]] = {}
         self._policies: dict[str, tuple[Policy, ...]] = {}
         self._updaters: Final[dict[str, Callable[[str, Any, Any], None]]] = {
@@ -152,22 +149,6 @@ class Cluster:
         Within each kind a higher priority wins, then the name; never an age, so that manifests alone decide.
         """
         return self._policies.get(namespace, ()) + self._policies.get("", ())
-
-    def pods_of_claim(self, claim: str) -> AbstractSet[str]:
-        """Keys of the pods that mount a claim (namespace/name)."""
-        return self._pods_by_claim.get(claim, _NONE)
-
-    def claims_of_volume(self, volume: str) -> AbstractSet[str]:
-        """Keys of the claims that name a PersistentVolume; more than one only by mistake."""
-        return self._claims_by_volume.get(volume, _NONE)
-
-    def pods_of_workload(self, workload: Key) -> AbstractSet[str]:
-        """Keys of the pods that a workload made."""
-        return self._pods_by_workload.get(workload, _NONE)
-
-    def workloads_of_claim(self, claim: str) -> AbstractSet[Key]:
-        """The workloads whose template, or first pod, mounts a claim (namespace/name)."""
-        return self._workloads_by_claim.get(claim, _NO_KEYS)
 
     def nodes_without_driver(self, driver: str) -> AbstractSet[str]:
         """Nodes on which a CSI driver is known not to be registered; none where it is registered nowhere.
@@ -275,18 +256,15 @@ class Cluster:
         self.capacity.report(old, new)
 
     def _update_volume(self, name: str, _old: PersistentVolume | None, _new: PersistentVolume | None) -> None:
-        for claim in self.claims_of_volume(name):
+        for claim in self.relations.claims_of_volume(name):
             self._count_claim(claim)
 
     def _update_claim(self, key: str, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
+        self.relations.update_claim(old, new)
         if old is not None:
             self.claims.remove(key, old.metadata.namespace, old.labels)
-            if old.spec.volume_name:
-                discard(self._claims_by_volume, old.spec.volume_name, key)
         if new is not None:
             self.claims.put(key, new.metadata.namespace, new.labels)
-            if new.spec.volume_name:
-                self._claims_by_volume[new.spec.volume_name].add(key)
         self._count_claim(key)
 
     def _count_claim(self, key: str) -> None:
@@ -297,28 +275,15 @@ class Cluster:
             self.capacity.put(claim, self.class_of(claim), self.volume(claim.spec.volume_name))
 
     def _update_pod(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        self.relations.update_pod(old, new)
         self.capacity.place_pod(old, new)
-        if old is not None:
-            for claim in old.claims:
-                discard(self._pods_by_claim, f"{old.metadata.namespace}/{claim}", key)
-            if old.workload is not None:
-                discard(self._pods_by_workload, old.workload, key)
         if new is None:
             self.usage.remove(key)
         else:
             self.usage.put(new)
-            for claim in new.claims:
-                self._pods_by_claim[f"{new.metadata.namespace}/{claim}"].add(key)
-            if new.workload is not None:
-                self._pods_by_workload[new.workload].add(key)
 
     def _update_workload(self, _key: str, old: Workload | None, new: Workload | None) -> None:
-        if old is not None:
-            for claim in old.claims:
-                discard(self._workloads_by_claim, f"{old.metadata.namespace}/{claim}", old.id)
-        if new is not None:
-            for claim in new.claims:
-                self._workloads_by_claim[f"{new.metadata.namespace}/{claim}"].add(new.id)
+        self.relations.update_workload(old, new)
 
     def _update_policy(self, _key: str, old: Policy | None, new: Policy | None) -> None:
         changed = new or old

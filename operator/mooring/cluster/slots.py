@@ -24,12 +24,6 @@ class Slots:
         self._limits: Final[defaultdict[str, dict[str, int]]] = defaultdict(dict)
         self._in_use: Final[defaultdict[str, Counter[str]]] = defaultdict(Counter)
 
-    def free(self, slot: Slot, *, own: int = 0) -> int | None:
-        """How many volumes more can be attached, if `own` of those in use do not count; None without a limit."""
-        limit = self._limits.get(slot.driver, _NONE).get(slot.node)
-        in_use = self._in_use.get(slot.driver, _NONE).get(slot.node, 0)
-        return None if limit is None else max(0, limit - in_use + own)
-
     def short(self, driver: str, count: int, *, own: Mapping[str, int]) -> AbstractSet[str]:
         """The nodes that cannot attach so many volumes more, if `own` of those in use on each do not count."""
         limits, in_use = self._limits.get(driver, _NONE), self._in_use.get(driver, _NONE)

@@ -71,7 +71,7 @@ def _fewest(counts: Counter[str], values: AbstractSet[str]) -> int:
 
 def _siblings(pod: Pod, cluster: Cluster) -> Iterator[str]:
     workload = pod.workload
-    return (key for key in cluster.pods_of_workload(workload) if key != pod.key) if workload else iter(())
+    return (key for key in cluster.relations.pods_of_workload(workload) if key != pod.key) if workload else iter(())
 
 
 def _wishes(pod: Pod) -> Iterator[_Wish]:

@@ -66,7 +66,7 @@ class Brakes:
 
     def _is_replaced(self, workload: Key, evicted: str) -> bool:
         """Whether the evicted pod is gone and as many serve as should; the workload's own status is late at first."""
-        pods = [self._cluster.pods[name] for name in self._cluster.pods_of_workload(workload)]
+        pods = [self._cluster.pods[name] for name in self._cluster.relations.pods_of_workload(workload)]
         record = self._cluster.workload(workload)
         wanted = rollout_of(record).wanted if record is not None else 0
         gone = all(pod.metadata.uid != evicted for pod in pods)

@@ -143,7 +143,7 @@ class Controller:
         elif change.kind == "PersistentVolumeClaim":
             self._claims_changed([change.key])
         elif change.kind == "PersistentVolume":
-            self._claims_changed(self._cluster.claims_of_volume(change.key))
+            self._claims_changed(self._cluster.relations.claims_of_volume(change.key))
         elif change.kind == "Namespace":
             if change.old is None or change.new is None or change.old.labels != change.new.labels:
                 self._queue.add_after(_sweep_of(change.key), SWEEP_DELAY)
@@ -181,11 +181,11 @@ class Controller:
 
     def _claims_changed(self, claims: Iterable[str]) -> None:
         for claim in claims:
-            pods = self._cluster.pods_of_claim(claim)
+            pods = self._cluster.relations.pods_of_claim(claim)
             for pod in pods:
                 self._queue.add(Key("Pod", pod))
             self._owners_changed(self._cluster.pods[pod] for pod in pods)
-            for workload in self._cluster.workloads_of_claim(claim):
+            for workload in self._cluster.relations.workloads_of_claim(claim):
                 self._workload_changed(workload)
 
     def _owners_changed(self, pods: Iterable[Pod]) -> None:

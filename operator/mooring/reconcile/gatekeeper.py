@@ -104,7 +104,7 @@ class Gatekeeper:
         elif change.kind == "PersistentVolumeClaim":
             self._claim_changed(change.key)
         elif change.kind == "PersistentVolume":
-            for claim in self._cluster.claims_of_volume(change.key):
+            for claim in self._cluster.relations.claims_of_volume(change.key):
                 self._claim_changed(claim)
         elif change.kind in _RULE_KINDS:
             self._queue.add_after(_EVERYTHING, _SETTLE_SECONDS)
@@ -122,7 +122,7 @@ class Gatekeeper:
             self._queue.add(Key("Pod", pod.key))
 
     def _claim_changed(self, claim: str) -> None:
-        for pod in self._cluster.pods_of_claim(claim) & self._seen.keys():
+        for pod in self._cluster.relations.pods_of_claim(claim) & self._seen.keys():
             self._queue.add(Key("Pod", pod))
 
     async def _work(self) -> None:

@@ -111,7 +111,7 @@ class WorkloadReconciler:
     def _pods(self, key: Key) -> list[PodStanding]:
         """Measure a workload's pods, but for those that have ended or are about to."""
         standings = []
-        for name in sorted(self._cluster.pods_of_workload(key)):
+        for name in sorted(self._cluster.relations.pods_of_workload(key)):
             pod = self._cluster.pods[name]
             if pod.finished or pod.metadata.deletion_timestamp is not None:
                 continue

@@ -1,6 +1,7 @@
 """Capacity: what is free for new volumes, what is spoken for, and for how long."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 from unittest.mock import patch
@@ -24,9 +25,30 @@ _FAST = builders.storage_class("fast", binding="WaitForFirstConsumer")
 _ON_N1 = capacity("on-n1", "fast", "10Gi", labels={HOSTNAME: "n1"})
 
 
+def room_at(capacities: Capacity, name: str, storage_class: str, *, besides: Sequence[str] = ()) -> int | None:
+    """How many bytes a node has free for a class; None where nobody says."""
+    rooms = capacities.rooms(storage_class, besides=besides)
+    return None if rooms is None else rooms.get(name, 0)
+
+
+def has_room(
+    capacities: Capacity, name: str, wanted: Mapping[str, Sequence[int]], *, besides: Sequence[str] = ()
+) -> bool:
+    """Whether a node has room for new volumes, all together."""
+    return name not in capacities.without_room(wanted, besides=besides)
+
+
+def slots_at(capacities: Capacity, name: str, driver: str, *, besides: Sequence[str] = ()) -> int | None:
+    """How many more volumes a node can attach; None for as many as these tests could ask for."""
+    counts = range(10)
+    return next(
+        (count for count in counts if name in capacities.without_slots(driver, count + 1, besides=besides)), None
+    )
+
+
 def _room(*objects: Any) -> dict[str, int | None]:
     cluster = cluster_of(_NODES, _FAST, *objects)
-    return {name: cluster.capacity.room(name, "fast") for name in ("n1", "n2", "n3")}
+    return {name: room_at(cluster.capacity, name, "fast") for name in ("n1", "n2", "n3")}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +104,7 @@ def test_all_claims_of_a_class_must_fit_together(wanted: Mapping[str, Sequence[i
         capacity("elsewhere", "elsewhere", "8Gi", labels={HOSTNAME: "n3"}),
     )
 
-    assert cluster.capacity.fits("n1", wanted) is fits
+    assert has_room(cluster.capacity, "n1", wanted) is fits
     assert ("n1" not in cluster.capacity.without_room(wanted)) is fits
 
 
@@ -91,15 +113,17 @@ def test_pools_are_not_added_up() -> None:
     pools = [capacity("ten", "fast", "10"), capacity("five", "fast", "5", labels={HOSTNAME: "n1"})]
     cluster = cluster_of(_NODES, pools)
 
-    assert cluster.capacity.fits("n1", {"fast": [5, 5]})
-    assert not cluster.capacity.fits("n1", {"fast": [6, 6]})
+    assert has_room(cluster.capacity, "n1", {"fast": [5, 5]})
+    assert not has_room(cluster.capacity, "n1", {"fast": [6, 6]})
 
 
 def test_a_class_may_be_gone_before_its_claims() -> None:
     """What a claim says of its class is enough."""
     sent = claim("c", storage_class="deleted", size="4Gi", selected="n1")
 
-    assert cluster_of(_NODES, capacity("all", "deleted", "10Gi"), sent).capacity.room("n1", "deleted") == 6 * _GI
+    capacities = cluster_of(_NODES, capacity("all", "deleted", "10Gi"), sent).capacity
+
+    assert room_at(capacities, "n1", "deleted") == 6 * _GI
 
 
 @pytest.mark.parametrize(
@@ -131,7 +155,7 @@ def test_rooms_follow_the_nodes_that_come_and_go() -> None:
     zones = [capacity("in-a", "fast", "10Gi", labels={ZONE: "a"}), capacity("in-b", "fast", "20Gi", labels={ZONE: "b"})]
     sent = [claim("c", storage_class="fast", size="4Gi", selected="n1")]
     cluster = cluster_of(_FAST, zones, capacity("all", "fast", "5Gi"), sent)
-    room = cluster.capacity.room
+    room = partial(room_at, cluster.capacity)
     assert (room("n1", "fast"), room("n2", "fast")) == (0, 0)
 
     cluster.put("Node", node("n1", zone="a"))
@@ -152,25 +176,25 @@ def test_a_report_replaces_the_one_before() -> None:
     capacities = cluster.capacity
 
     cluster.put("CSIStorageCapacity", capacity("on-n1", "fast", "9Gi", largest="2Gi", labels={HOSTNAME: "n1"}))
-    assert capacities.room("n1", "fast") == 5 * _GI
-    assert [capacities.fits("n1", {"fast": [size * _GI]}) for size in (2, 3)] == [True, False]
+    assert room_at(capacities, "n1", "fast") == 5 * _GI
+    assert [has_room(capacities, "n1", {"fast": [size * _GI]}) for size in (2, 3)] == [True, False]
     assert "n1" in capacities.without_room({"fast": [3 * _GI]})
 
     cluster.put("CSIStorageCapacity", capacity("on-n1", "slow", "9Gi", labels={HOSTNAME: "n2"}))
-    assert [capacities.room(name, "fast") for name in ("n1", "n2")] == [None, None]
-    assert [capacities.room(name, "slow") for name in ("n1", "n2")] == [0, 9 * _GI]
+    assert [room_at(capacities, name, "fast") for name in ("n1", "n2")] == [None, None]
+    assert [room_at(capacities, name, "slow") for name in ("n1", "n2")] == [0, 9 * _GI]
 
 
 def test_a_class_may_become_known_later() -> None:
     """What a claim without a class will be is said by the default class, whenever that comes, and goes."""
     cluster = cluster_of(_NODES, _ON_N1, claim("c", size="4Gi", selected="n1"))
-    assert cluster.capacity.room("n1", "fast") == 10 * _GI
+    assert room_at(cluster.capacity, "n1", "fast") == 10 * _GI
 
     cluster.put("StorageClass", builders.storage_class("fast", default=True))
-    assert cluster.capacity.room("n1", "fast") == 6 * _GI
+    assert room_at(cluster.capacity, "n1", "fast") == 6 * _GI
 
     cluster.remove("StorageClass", "fast")
-    assert cluster.capacity.room("n1", "fast") == 10 * _GI
+    assert room_at(cluster.capacity, "n1", "fast") == 10 * _GI
 
 
 def test_a_pods_own_claims_do_not_stand_in_its_way() -> None:
@@ -182,10 +206,10 @@ def test_a_pods_own_claims_do_not_stand_in_its_way() -> None:
     ]
     capacities = cluster_of(_NODES, _FAST, _ON_N1, claims).capacity
 
-    assert capacities.room("n1", "fast", besides=["shop/a", "shop/a", "shop/b", "shop/c", "shop/d"]) == 10 * _GI
-    assert not capacities.fits("n1", {"fast": [7 * _GI]})
-    assert not capacities.fits("n1", {"fast": [7 * _GI]}, besides=["shop/b"])
-    assert capacities.fits("n1", {"fast": [7 * _GI]}, besides=["shop/a"])
+    assert room_at(capacities, "n1", "fast", besides=["shop/a", "shop/a", "shop/b", "shop/c", "shop/d"]) == 10 * _GI
+    assert not has_room(capacities, "n1", {"fast": [7 * _GI]})
+    assert not has_room(capacities, "n1", {"fast": [7 * _GI]}, besides=["shop/b"])
+    assert has_room(capacities, "n1", {"fast": [7 * _GI]}, besides=["shop/a"])
     assert capacities.without_room({"fast": [7 * _GI]}, besides=["shop/a"]) == {"n2", "n3"}
     assert capacities.rooms("fast", besides=["shop/a"]) == {"n1": 10 * _GI}
     assert capacities.rooms("fast", besides=["shop/b"]) == {"n1": 6 * _GI}
@@ -195,7 +219,7 @@ def test_a_promise_holds_until_the_api_server_says_more() -> None:
     """Room is kept from the choice of a node until the pod has one, or is gone, or the promise is withdrawn."""
     wanted = claim("c", storage_class="fast", size="4Gi")
     cluster = cluster_of(_NODES, _FAST, _ON_N1, wanted, pod("web", "c"))
-    room = cluster.capacity.room
+    room = partial(room_at, cluster.capacity)
 
     cluster.capacity.promise("shop/c", "n1")
     cluster.put("Pod", pod("web", "c", labels={"app": "web"}))
@@ -223,10 +247,10 @@ def test_a_promise_may_come_before_the_claim() -> None:
     """A claim that the index does not have yet counts from when it does."""
     cluster = cluster_of(_NODES, _FAST, _ON_N1)
     cluster.capacity.promise("shop/c", "n1")
-    assert cluster.capacity.room("n1", "fast") == 10 * _GI
+    assert room_at(cluster.capacity, "n1", "fast") == 10 * _GI
 
     cluster.put("PersistentVolumeClaim", claim("c", storage_class="fast", size="4Gi"))
-    assert cluster.capacity.room("n1", "fast") == 6 * _GI
+    assert room_at(cluster.capacity, "n1", "fast") == 6 * _GI
 
 
 class _Settling:
@@ -258,7 +282,7 @@ class _Settling:
     @property
     def room(self) -> int | None:
         """Gibibytes that are free on the node."""
-        room = self.capacity.room("n1", "fast")
+        room = room_at(self.capacity, "n1", "fast")
         return None if room is None else room // _GI
 
 
@@ -336,12 +360,12 @@ def test_what_is_in_a_report_counts_anew_elsewhere() -> None:
     node.send("a")
     node.report("6Gi")
     node.capacity.put(claim("a", storage_class="fast", size="4Gi", selected="n2"), _FAST, None)
-    assert (node.room, node.capacity.room("n2", "fast")) == (6, 6 * _GI)
+    assert (node.room, room_at(node.capacity, "n2", "fast")) == (6, 6 * _GI)
     node.send("a")
     node.make("a")
     node.send("a")
     node.time += SETTLING_SECONDS
-    assert (node.room, node.capacity.room("n2", "fast")) == (2, 10 * _GI)
+    assert (node.room, room_at(node.capacity, "n2", "fast")) == (2, 10 * _GI)
 
 
 def test_what_settles_goes_with_its_claim() -> None:
@@ -384,7 +408,7 @@ def test_each_volume_takes_one_slot_where_its_pods_are(objects: Sequence[Any], f
     """Distinct volumes of the driver count, however many pods mount them, and those that are still to be made."""
     capacities = _attached(objects)
 
-    assert capacities.free_slots("n1", DRIVER) == free
+    assert slots_at(capacities, "n1", DRIVER) == free
     assert [capacities.without_slots(DRIVER, count) for count in range(1, free + 1)] == [set()] * free
     assert capacities.without_slots(DRIVER, free + 1) == {"n1"}
 
@@ -393,23 +417,23 @@ def test_the_class_names_the_driver_until_the_volume_does() -> None:
     """A volume's claim may be known before the volume and its class are, and the class may be out of date."""
     mounted = claim("a", "pv-a", storage_class="fast")
     cluster = cluster_of(_NODES, csi_node("n1", DRIVER, limit=3), mounted, pod("web", "a", on="n1"))
-    assert cluster.capacity.free_slots("n1", DRIVER) == 3
+    assert slots_at(cluster.capacity, "n1", DRIVER) == 3
 
     cluster.put("StorageClass", _FAST)
-    assert cluster.capacity.free_slots("n1", DRIVER) == 2
+    assert slots_at(cluster.capacity, "n1", DRIVER) == 2
 
     cluster.put("PersistentVolume", builders.volume("pv-a", driver="other.io"))
-    assert cluster.capacity.free_slots("n1", DRIVER) == 3
+    assert slots_at(cluster.capacity, "n1", DRIVER) == 3
 
 
 def test_without_a_limit_there_are_slots_without_end() -> None:
     """A node, or a driver, that states no limit has none; one of nothing is a limit."""
     capacities = _attached(csi_node("n3", DRIVER, limit=0), csi_node("not-yet-a-node", DRIVER, limit=0))
 
-    assert capacities.free_slots("n2", DRIVER) is None
-    assert capacities.free_slots("n1", "other.io") is None
-    assert capacities.free_slots("ghost", DRIVER) is None
-    assert capacities.free_slots("n3", DRIVER) == 0
+    assert slots_at(capacities, "n2", DRIVER) is None
+    assert slots_at(capacities, "n1", "other.io") is None
+    assert slots_at(capacities, "ghost", DRIVER) is None
+    assert slots_at(capacities, "n3", DRIVER) == 0
     assert capacities.without_slots(DRIVER, 4) == {"n1", "n3"}
     assert capacities.without_slots("other.io", 1) == set()
 
@@ -420,8 +444,8 @@ def test_a_pods_own_volumes_take_no_slot_from_it() -> None:
     capacities = _attached(builders.data("a"), builders.data("b"), others, pod("web", "a", "c", on="n1"))
     capacities.promise("shop/b", "n1")
 
-    assert capacities.free_slots("n1", DRIVER) == 1
-    assert capacities.free_slots("n1", DRIVER, besides=["shop/b", "shop/b", "shop/unknown"]) == 2
+    assert slots_at(capacities, "n1", DRIVER) == 1
+    assert slots_at(capacities, "n1", DRIVER, besides=["shop/b", "shop/b", "shop/unknown"]) == 2
     assert capacities.without_slots(DRIVER, 2, besides=["shop/c"]) == {"n1"}
     assert capacities.without_slots(DRIVER, 2, besides=["shop/b"]) == set()
 
@@ -501,17 +525,13 @@ def test_what_is_left_follows_from_what_is_there(steps: Sequence[tuple[str, Any]
     left = cluster.capacity
     for storage_class in _CLASSES:
         room = {name: _naive_room(cluster, name, storage_class) for name in _NODE_NAMES}
-        assert {name: left.room(name, storage_class) for name in _NODE_NAMES} == room
+        assert {name: room_at(left, name, storage_class) for name in _NODE_NAMES} == room
         assert left.rooms(storage_class) == _all_rooms(room)
     for driver in ("d1", "d2"):
-        slots = {name: _naive_slots(cluster, name, driver) for name in _NODE_NAMES}
-        assert {name: left.free_slots(name, driver) for name in _NODE_NAMES} == slots
+        slots = {name: _naive_slots(cluster, name, driver) for name in cluster.nodes}
+        assert {name: slots_at(left, name, driver) for name in cluster.nodes} == slots
     for wanted in ({"fast": [1]}, {"fast": [2, 3]}, {"fast": [1], "slow": [4]}):
-        assert left.without_room(wanted) == {name for name in cluster.nodes if not left.fits(name, wanted)}
-    for count in (1, 2):
-        free = {name: left.free_slots(name, "d1") for name in cluster.nodes}
-        short = {name for name, slots in free.items() if slots is not None and slots < count}
-        assert left.without_slots("d1", count) == short
+        assert left.without_room(wanted) == {name for name in cluster.nodes if not _naive_fits(cluster, name, wanted)}
 
 
 def _take(verb: str, what: Any, cluster: Cluster) -> None:
@@ -540,11 +560,11 @@ def test_reports_are_never_believed_twice(steps: Sequence[tuple[str, Any]]) -> N
     for name in _CLAIMS:
         cluster.capacity.withdraw(f"shop/{name}")
 
-    rooms = [(_naive_room(cluster, *each), cluster.capacity.room(*each)) for each in product(_NODE_NAMES, _CLASSES)]
+    rooms = [(_naive_room(cluster, *each), room_at(cluster.capacity, *each)) for each in product(_NODE_NAMES, _CLASSES)]
     for name in _CLAIMS:
         cluster.remove("PersistentVolumeClaim", f"shop/{name}")
     reported = [_naive_room(cluster, *each) for each in product(_NODE_NAMES, _CLASSES)]
-    assert [cluster.capacity.room(*each) for each in product(_NODE_NAMES, _CLASSES)] == reported
+    assert [room_at(cluster.capacity, *each) for each in product(_NODE_NAMES, _CLASSES)] == reported
     for (least, room), most in zip(rooms, reported, strict=True):
         assert (least is None) == (room is None) == (most is None)
         assert (least or 0) <= (room or 0) <= (most or 0)
@@ -564,13 +584,31 @@ def test_nothing_is_left_behind(objects: Sequence[Any], promised: str) -> None:
 
 
 def _naive_room(cluster: Cluster, name: str, storage_class: str) -> int | None:
-    pools: list[CSIStorageCapacity] = list(cluster.all("CSIStorageCapacity").values())
-    pools = [pool for pool in pools if pool.storage_class_name == storage_class]
-    if not pools:
+    if not _pools_of(cluster, storage_class):
         return None
+    return max((free for free, _ in _naive_pools(cluster, name, storage_class)), default=0)
+
+
+def _naive_fits(cluster: Cluster, name: str, wanted: Mapping[str, Sequence[int]]) -> bool:
+    return all(
+        not _pools_of(cluster, storage_class)
+        or any(
+            sum(sizes) <= free and max(sizes) <= largest for free, largest in _naive_pools(cluster, name, storage_class)
+        )
+        for storage_class, sizes in wanted.items()
+    )
+
+
+def _naive_pools(cluster: Cluster, name: str, storage_class: str) -> list[tuple[int, int]]:
+    """How much is free in each pool of a class that serves a node, and how large a volume may be there."""
     found = cluster.nodes.get(name)
-    serving = [pool for pool in pools if found is not None and _serves(pool, found)]
-    return max((max(0, pool.free_bytes - _naive_claimed(cluster, pool)) for pool in serving), default=0)
+    serving = [pool for pool in _pools_of(cluster, storage_class) if found is not None and _serves(pool, found)]
+    return [(max(0, pool.free_bytes - _naive_claimed(cluster, pool)), pool.largest_volume) for pool in serving]
+
+
+def _pools_of(cluster: Cluster, storage_class: str) -> list[CSIStorageCapacity]:
+    pools: list[CSIStorageCapacity] = list(cluster.all("CSIStorageCapacity").values())
+    return [pool for pool in pools if pool.storage_class_name == storage_class]
 
 
 def _all_rooms(room: Mapping[str, int | None]) -> Mapping[str, int] | None:

@@ -122,12 +122,12 @@ def _lookups(cluster: Cluster) -> dict[str, Any]:
         "mates": {
             (name, level): [set(mates) for mates in topology.mates([name], level)] for name in nodes for level in Level
         },
-        "pods_of_claim": {name: set(cluster.pods_of_claim(f"shop/{name}")) for name in _CLAIMS},
+        "pods_of_claim": {name: set(cluster.relations.pods_of_claim(f"shop/{name}")) for name in _CLAIMS},
         "pods_of_workload": {
-            name: set(cluster.pods_of_workload(Key("Deployment", f"shop/{name}"))) for name in ("web", "db")
+            name: set(cluster.relations.pods_of_workload(Key("Deployment", f"shop/{name}"))) for name in ("web", "db")
         },
-        "workloads_of_claim": {name: set(cluster.workloads_of_claim(f"shop/{name}")) for name in _CLAIMS},
-        "claims_of_volume": {name: set(cluster.claims_of_volume(name)) for name in ("", "v1", "v2")},
+        "workloads_of_claim": {name: set(cluster.relations.workloads_of_claim(f"shop/{name}")) for name in _CLAIMS},
+        "claims_of_volume": {name: set(cluster.relations.claims_of_volume(name)) for name in ("", "v1", "v2")},
         "usage": {name: cluster.usage.of(name) for name in nodes},
         "drivers": {driver: set(cluster.storage.nodes_with(driver)) for driver in ("d1", "d2")},
         "without_driver": {driver: set(cluster.nodes_without_driver(driver)) for driver in ("d1", "d2")},
@@ -158,7 +158,7 @@ def test_listeners_hear_of_what_changed_and_only_of_that() -> None:
     """Each change once, after the lookups know it; the same again is no change."""
     cluster = Cluster()
     heard: list[tuple[Change, int]] = []
-    cluster.listen(lambda change: heard.append((change, len(cluster.pods_of_claim("shop/c1")))))
+    cluster.listen(lambda change: heard.append((change, len(cluster.relations.pods_of_claim("shop/c1")))))
     first, second = builders.pod("p1", "c1"), builders.pod("p1", "c1", on="n1")
 
     cluster.put("Pod", first)

@@ -129,7 +129,7 @@ def test_what_volumes_are_made_of_is_read(tmp_path: Path) -> None:
 
     assert list(cluster.all("CSIStorageCapacity")) == ["default/c"]
     assert list(cluster.all("VolumeSnapshot")) == ["default/monday"]
-    assert cluster.capacity.room("n1", "s") == 0
+    assert cluster.capacity.rooms("s") == {}
 
 
 def test_a_given_namespace_is_kept(tmp_path: Path) -> None:

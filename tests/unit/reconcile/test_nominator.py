@@ -58,6 +58,6 @@ async def test_room_for_new_volumes_is_kept_as_well(refused: ApiError | None, fr
     writer = Recorder(nominate=refused) if refused else Recorder()
     await Nominator(cluster, writer).nominate(_POD, "n1")
 
-    assert cluster.capacity.room("n1", "late") == free
+    assert cluster.capacity.rooms("late") == {"n1": free}
     cluster.withdraw(_POD)
-    assert cluster.capacity.room("n1", "late") == 5
+    assert cluster.capacity.rooms("late") == {"n1": 5}

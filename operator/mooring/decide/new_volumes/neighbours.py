@@ -32,7 +32,7 @@ def meets(claim: PersistentVolumeClaim, expressions: Sequence[Expression], pod: 
 
 def stateful_set_pod(claim: PersistentVolumeClaim, cluster: Cluster) -> str:
     """The name of the StatefulSet's pod that mounts a claim; empty if there is none."""
-    for key in sorted(cluster.pods_of_claim(claim.key)):
+    for key in sorted(cluster.relations.pods_of_claim(claim.key)):
         pod = cluster.pods[key]
         if pod.workload is not None and pod.workload.kind == "StatefulSet":
             return pod.name
@@ -51,7 +51,7 @@ def place(claim: PersistentVolumeClaim, key: str, cluster: Cluster, locator: Loc
         return located
     if claim.selected_node:
         return frozenset({claim.selected_node})
-    pods = [cluster.pods[pod] for pod in sorted(cluster.pods_of_claim(claim.key))]
+    pods = [cluster.pods[pod] for pod in sorted(cluster.relations.pods_of_claim(claim.key))]
     nodes = (cluster.usage.node_of(pod.key) for pod in pods)
     known = next((frozenset({node}) for node in nodes if node), None)
     return known or next((found for pod in pods if (found := _bounds(pod, key, cluster.topology))), _NOWHERE)

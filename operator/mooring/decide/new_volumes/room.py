@@ -22,17 +22,17 @@ def room_demands(subject: Subject, claims: Sequence[PersistentVolumeClaim], clus
     own = [f"{subject.namespace}/{name}" for name in subject.claims]
     full = cluster.capacity.without_room(wanted, besides=own)
     if full:
-        yield _shortage("capacity", full, f"the storage has no room for all new volumes of {names} together", cluster)
+        yield _shortage("capacity", full, f"the storage has no room for all new volumes of {names} together")
     for driver, count in _volumes(subject, claims, cluster).items():
         taken = cluster.capacity.without_slots(driver, count, besides=own)
         if taken:
             message = f"{driver} can attach no {count} more volumes to the node"
-            yield _shortage(f"attach limit of {driver}", taken, message, cluster)
+            yield _shortage(f"attach limit of {driver}", taken, message)
 
 
 def is_measured(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> bool:
     """Whether drivers report how much room there is for volumes of the claims' classes."""
-    return any(cluster.capacity.room("", each.name) is not None for each in classes_of(claims, cluster))
+    return any(cluster.capacity.is_reported(each.name) for each in classes_of(claims, cluster))
 
 
 def free_room(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> Callable[[str], int]:
@@ -43,9 +43,7 @@ def free_room(claims: Sequence[PersistentVolumeClaim], cluster: Cluster) -> Call
     return lambda node: min((room.get(node, 0) for room in rooms), default=0)
 
 
-def _shortage(name: str, nodes: AbstractSet[str], message: str, cluster: Cluster) -> Demand:
-    if len(nodes) == len(cluster.topology.nodes):
-        return Demand(name=name, required=True, nodes=frozenset(), message=message)
+def _shortage(name: str, nodes: AbstractSet[str], message: str) -> Demand:
     return Demand(name=name, required=True, nodes=nodes, inverted=True, message=message)
 
 
