@@ -153,6 +153,4 @@ class Replicas:
 def _why_ended(process: MooringProcess) -> str:
     if process.exit_code == -signal.SIGKILL:
         return "killed"
-    if process.exit_code == 1 and any(line["event"] == "leadership lost" for line in process.lines()):
-        return "leadership lost"
     return f"exit code {process.exit_code}"

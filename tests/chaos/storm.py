@@ -57,7 +57,7 @@ class Outcome:
     @property
     def broken(self) -> list[str]:
         """A sentence for each broken promise."""
-        strange = [f"a replica ended with {end}" for end in self.ends if end not in {"killed", "leadership lost"}]
+        strange = [f"a replica ended with {end}" for end in self.ends if end != "killed"]
         return [*self.judgement.broken, *strange, *(f"a replica's log says: {each}" for each in self.complaints)]
 
 

@@ -52,7 +52,6 @@ async def operate(settings: Settings) -> None:
     """Watch, serve and, as the leader, write, until SIGTERM.
 
     Raises:
-        LeadershipLostError: another replica leads now, or the Lease could not be renewed.
         OSError: an address is taken or not ours.
         kubernetes.aio.config.ConfigException: there is no way to the API server.
     """

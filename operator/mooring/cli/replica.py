@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Final
 
-import kopf
 import structlog
 
 from mooring.api.locator import KIND as LOCATOR_KIND
 from mooring.cli.runtime import first_end, listening, settle_memory
 from mooring.cli.settings import Settings
+from mooring.cli.term import Term
 from mooring.cluster.claims import claim_phase
 from mooring.cluster.connection import ApiServer
 from mooring.cluster.heartbeat import Heartbeat
@@ -21,18 +21,13 @@ from mooring.cluster.index import Cluster
 from mooring.cluster.reflector import Reflector, unsynced
 from mooring.cluster.resources import RESOURCES
 from mooring.cluster.secrets import webhook_secret
-from mooring.cluster.standing import Standing
 from mooring.follow.follower import Follower
 from mooring.follow.optional import optional_sources
 from mooring.follow.source import run_for_ever
 from mooring.locate.locator import Locator
-from mooring.reconcile.certificates import CertificateKeeper
-from mooring.reconcile.controller import Controller
 from mooring.reconcile.gatekeeper import Gatekeeper
-from mooring.reconcile.leadership import Leadership
+from mooring.reconcile.leadership import Leadership, LeadershipLostError
 from mooring.reconcile.ledger import Ledger
-from mooring.reconcile.lifecycle import Lifecycle
-from mooring.reconcile.probe import AdmissionProbe
 from mooring.reconcile.writer import Writer
 from mooring.serve.admission import Admission
 from mooring.serve.extender import Extender
@@ -55,7 +50,6 @@ class Replica:
         self._api: Final = api
         self._cluster: Final = Cluster(rack_labels=settings.rack_labels, read_only=settings.read_only)
         self._locator: Final = Locator(self._cluster)
-        self._ledger: Final = Ledger()
         self._metrics: Final = Metrics()
         self._reflectors: Final = [
             Reflector(api, resource, self._cluster, on_restart=self._count_restart)
@@ -63,8 +57,9 @@ class Replica:
             if not resource.optional
         ]
         self._has_followed = False
+        self._term: Term | None = None
         self._pods: Final = next(reflector for reflector in self._reflectors if reflector.kind == "Pod")
-        self._metrics.watch(self._cluster, localities=self._ledger.localities)
+        self._metrics.watch(self._cluster, localities=self._localities)
         self._metrics.watch_sync_age(self._ages)
         self._metrics.watch_locators(self._replicas)
         namespace, name = settings.scheduler_lease
@@ -73,38 +68,21 @@ class Replica:
         self._leadership: Final = Leadership(
             api, namespace=settings.namespace, name=settings.name, identity=settings.identity
         )
-        writer = Writer(api)
-        self._controller: Final = Controller(
-            self._cluster,
-            self._locator,
-            writer,
-            self._ledger,
-            AdmissionProbe(api, namespace=settings.namespace),
-            by_hostname=settings.hostname_affinity,
-            nominates=settings.nominates,
-            calm_for=self._calm_for,
-            standing=self._standing,
-        )
         self._follower: Final = Follower(
             api,
             self._cluster,
             self._locator.systems,
             namespace=settings.namespace,
-            on_change=self._controller.locator_changed,
+            on_change=self._locator_changed,
             on_restart=self._count_restart,
         )
         self._gatekeeper: Final = Gatekeeper(
             self._cluster,
             self._locator,
-            writer,
+            Writer(api),
             identity=settings.identity,
             by_hostname=settings.hostname_affinity,
             observe=self._metrics.observe_gate,
-        )
-        self._lifecycle: Final = Lifecycle(
-            login=_kopf_login(api),
-            on_policy=self._controller.policy_changed,
-            on_locator=self._controller.locator_changed,
         )
 
     @contextlib.asynccontextmanager
@@ -134,7 +112,6 @@ class Replica:
 
     async def retire(self) -> None:
         """Give up what others may take over. All work must have ended."""
-        await self._lifecycle.stop()
         await self._leadership.release()
 
     async def _write(self) -> None:
@@ -147,16 +124,24 @@ class Replica:
         await first_end(self._gatekeeper.run(), self._lead())
 
     async def _lead(self) -> None:
-        """Keep the cluster near its data, while nobody else does."""
-        await self._leadership.acquire()
-        self._lifecycle.start()
-        self._gatekeeper.lead()
-        settings = self._settings
-        keeps_certificates = settings.webhook is not None and settings.webhook.files is None
-        keeper = CertificateKeeper(self._api, namespace=settings.namespace, name=settings.name)
-        await first_end(
-            self._leadership.hold(), self._controller.run(), *([keeper.run()] if keeps_certificates else [])
-        )
+        """Lead whenever nobody else does; without the Lease this stays a replica that answers, and tries again."""
+        while True:
+            await self._leadership.acquire()
+            self._term = Term(
+                self._settings,
+                self._api,
+                self._cluster,
+                self._locator,
+                self._gatekeeper,
+                calm_for=self._calm_for,
+                standing=self._follower.standing,
+            )
+            try:
+                await first_end(self._leadership.hold(), self._term.run())
+            except LeadershipLostError as error:
+                _log.warning("leadership lost", reason=str(error))
+            finally:
+                self._term = None
 
     def _make_certificate(self) -> ServingCertificate | None:
         settings = self._settings
@@ -212,8 +197,12 @@ class Replica:
         age = time.monotonic() - oldest.heard
         return Readiness(ready=True, detail=f"{count} objects; {oldest.kind} last heard {age:.0f} s ago")
 
-    def _standing(self, locator: str) -> Standing:
-        return self._follower.standing(locator)
+    def _locator_changed(self, name: str) -> None:
+        if self._term is not None:
+            self._term.locator_changed(name)
+
+    def _localities(self) -> Mapping[str, int]:
+        return self._term.localities() if self._term is not None else Ledger().localities()
 
     def _ages(self) -> Iterator[tuple[str, float]]:
         now = time.monotonic()
@@ -228,10 +217,3 @@ class Replica:
 
     def _count_restart(self, kind: str, why: str) -> None:
         self._metrics.watch_restarts.labels(kind, why).inc()
-
-
-def _kopf_login(api: ApiServer) -> Callable[..., kopf.ConnectionInfo]:
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**api.credentials)
-
-    return login

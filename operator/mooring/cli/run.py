@@ -18,7 +18,6 @@ from mooring.cli.options import Context, Kubeconfig, Name, Namespace, RackLabels
 from mooring.cli.process import operate, serve_snapshot
 from mooring.cli.settings import Settings, SoftLocality, WebhookSettings
 from mooring.cluster.snapshot import SnapshotError
-from mooring.reconcile.leadership import LeadershipLostError
 from mooring.serve.http import tls_context
 from mooring.serve.priorities import ScoreProfile
 
@@ -117,10 +116,6 @@ def run(
     )
     try:
         uvloop.run(serve_snapshot(settings, snapshot) if snapshot else operate(settings))
-    except LeadershipLostError as error:
-        # Somebody else writes now, or will soon: only a new process may begin anew.
-        _log.warning("leadership lost", reason=str(error))
-        raise typer.Exit(1) from error
     except (OSError, SnapshotError, ConfigException) as error:
         _log.error("cannot run", reason=str(error))
         raise typer.Exit(1) from error

@@ -93,14 +93,17 @@ class Controller:
 
     async def run(self) -> None:
         """Work until cancelled. The index must be complete: an object that is merely not read yet is not gone."""
-        self._cluster.listen(self._changed)
+        unlisten = self._cluster.listen(self._changed)
         self._queue.add(_sweep_of(None))
         self._all_policies_changed()
         for name in self._cluster.all(LOCATOR_KIND):
             self.locator_changed(name)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_WORKERS):
+                    group.create_task(self._work())
+        finally:
+            unlisten()
 
     def policy_changed(self, key: str) -> None:
         """Ask for a policy's turn, soon: many changes of its counts become one write."""

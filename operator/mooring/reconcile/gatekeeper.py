@@ -6,8 +6,9 @@ do it at a time does no harm: a gate that is gone stays gone.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import aiohttp
@@ -91,10 +92,15 @@ class Gatekeeper:
         finally:
             self.has_ended = True
 
-    def lead(self) -> None:
-        """Look after everybody's pods from now on."""
+    @contextlib.contextmanager
+    def leading(self) -> Iterator[None]:
+        """Look after everybody's pods while inside."""
         self._leads = True
         self._queue.add(_EVERYTHING)
+        try:
+            yield
+        finally:
+            self._leads = False
 
     def _changed(self, change: Change) -> None:
         if change.kind == "Pod":

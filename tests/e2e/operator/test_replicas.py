@@ -283,15 +283,60 @@ def test_without_any_replica_nobody_is_held(gating: Crew, start: Start) -> None:
     assert stage.node_of("late") == "node-3"
 
 
-def test_a_leader_without_the_api_server_ends(cluster: Sandbox, start: Start) -> None:
-    """It cannot know whether another one leads meanwhile: it ends, says why, and a new process begins anew."""
-    process = start("first")
-    eventually(lambda: any(line["event"] == "leading" for line in process.lines()), timeout=20)
+def test_a_leader_without_the_api_server_steps_down(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """It cannot know whether another one leads meanwhile: it only answers, and goes on when it has the Lease again."""
+    replica = start("first")
+    eventually(lambda: leader(client) == "first")
+    stage = stage_of(cluster, client, replica)
+    stage.volume("data", "node-2")
+    asking = manifests.pod("asking", "data", annotations=manifests.STRICT)
+    asking["metadata"]["namespace"] = stage.namespace
 
     cluster.stop("kube-apiserver")
     try:
-        assert process.wait(timeout=20) == 1
+        eventually(lambda: _has_said(replica, "leadership lost"))
+        assert replica.ask("filter", {"Pod": asking, "NodeNames": ["node-1", "node-2"]})["NodeNames"] == ["node-2"]
+        assert replica.status("/readyz") == 200
     finally:
         cluster.start("kube-apiserver")
 
-    assert any(line["event"] == "leadership lost" for line in process.lines())
+    with cluster.client() as stage.client:
+        stage.policy("near", **_STRICT)
+        stage.deployment("shop", "data", replicas=0)
+        stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "Applied")
+    assert replica.exit_code is None
+
+
+def test_a_leader_whose_lease_is_taken_writes_nothing(cluster: Sandbox, client: ApiClient, start: Start) -> None:
+    """As long as another one holds it; then it goes on, with what came meanwhile too."""
+    replica = start("first")
+    eventually(lambda: leader(client) == "first")
+    stage = stage_of(cluster, client, replica)
+    stage.volume("data", "node-2")
+    stage.policy("near", **_STRICT)
+    stage.deployment("before", "data", replicas=0)
+    stage.await_reason("deployments", "before", PLACEMENT_APPLIED, "Applied")
+
+    stage.patch(_LEASE, {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600}})
+    eventually(lambda: _has_said(replica, "leadership lost"))
+    since = cluster.audit_offset()
+    stage.deployment("meanwhile", "data", replicas=0)
+    stage.delete(stage.path("deployments", "before"))
+
+    stays(lambda: _written(cluster, since) == [], seconds=3)
+    assert not stage.condition("deployments", "meanwhile", PLACEMENT_APPLIED)
+    stage.patch(_LEASE, {"spec": {"holderIdentity": ""}})
+    stage.await_reason("deployments", "meanwhile", PLACEMENT_APPLIED, "Applied")
+    assert leader(client) == "first"
+
+
+def _has_said(replica: MooringProcess, event: str) -> bool:
+    return any(line["event"] == event for line in replica.lines())
+
+
+def _written(cluster: Sandbox, since: int) -> list[str]:
+    return [
+        f"{event['verb']} {event['requestURI']}"
+        for event in cluster.audit(user="mooring", since=since)
+        if event["verb"] not in {"get", "list", "watch"}
+    ]

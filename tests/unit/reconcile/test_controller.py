@@ -99,3 +99,14 @@ async def test_a_storage_system_that_is_followed_gives_everybody_a_turn() -> Non
     async with world.at_work():
         world.storage.is_(State.UNREACHABLE)
         await world.turns("Pod/shop/one Pod/shop/two Deployment/shop/web")
+
+
+async def test_a_controller_that_has_ended_hears_of_nothing() -> None:
+    """The index lives on when a leader's term ends."""
+    world = World()
+    async with world.at_work():
+        pass
+
+    world.storage.says(replica("r", "n1", volume="pv-c1"))
+
+    assert len(world.controller._queue) == 0

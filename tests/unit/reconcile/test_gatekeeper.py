@@ -96,10 +96,10 @@ async def test_a_pod_is_let_through_once() -> None:
     async with keeping(soft(), _DRAWN, gated(), writer=writer) as (cluster, keeper):
         await until(lambda: writer.written == _NOMINATED)
         cluster.put("PersistentVolumeClaim", claim("c", "pv-c", labels={"changed": "yes"}))
-        keeper.lead()
-        await settled()
+        with keeper.leading():
+            await settled()
 
-        assert writer.written == _NOMINATED
+            assert writer.written == _NOMINATED
 
 
 async def test_a_pod_waits_for_its_claim_and_volume() -> None:
@@ -154,9 +154,9 @@ async def test_the_leader_gives_others_their_time() -> None:
     """A replica that is there lets its pods through within milliseconds; two of them would nominate two nodes."""
     writer = Recorder()
     async with keeping(soft(), _DRAWN, gated(by="another"), gated("own"), writer=writer) as (_, keeper):
-        keeper.lead()
-        await until(lambda: len(writer.written) == 2)
-        await settled()
+        with keeper.leading():
+            await until(lambda: len(writer.written) == 2)
+            await settled()
 
     assert {name for _, name, _ in writer.written} == {"own"}
 
@@ -168,9 +168,9 @@ async def test_the_leader_sweeps_what_others_left(monkeypatch: pytest.MonkeyPatc
     unsigned = builders.pod("unsigned", "c", uid="uid-unsigned", gates=[GATE])
     async with keeping(_DRAWN, gated("early", by="another"), unsigned, writer=writer) as (cluster, keeper):
         await settled()
-        keeper.lead()
-        cluster.put("Pod", gated("late", by="another"))
-        await until(lambda: len(writer.written) == 3)
+        with keeper.leading():
+            cluster.put("Pod", gated("late", by="another"))
+            await until(lambda: len(writer.written) == 3)
 
     assert {name for _, name, _ in writer.written} == {"early", "late", "unsigned"}
 
@@ -188,14 +188,14 @@ async def test_the_time_of_others_begins_when_the_pod_may_pass(monkeypatch: pyte
     monkeypatch.setattr(gatekeeper, "SWEEP_SECONDS", 0.3)
     writer = Recorder()
     async with keeping(soft(), gated(by="another"), writer=writer) as (cluster, keeper):
-        keeper.lead()
-        await asyncio.sleep(0.35)
-        for record in _DRAWN:
-            cluster.put(builders.kind_of(record), record)
-        await settled()
-        assert writer.written == []
+        with keeper.leading():
+            await asyncio.sleep(0.35)
+            for record in _DRAWN:
+                cluster.put(builders.kind_of(record), record)
+            await settled()
+            assert writer.written == []
 
-        await until(lambda: writer.written == _NOMINATED)
+            await until(lambda: writer.written == _NOMINATED)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +280,29 @@ async def test_volumes_that_depend_on_one_another_are_placed_by_the_leader() -> 
         await settled()
         assert writer.written == []
 
-        keeper.lead()
-        await until(lambda: writer.written == [("nominate", "web", "n1"), ("let_through", "web", _bound("n1"))])
+        with keeper.leading():
+            await until(lambda: writer.written == [("nominate", "web", "n1"), ("let_through", "web", _bound("n1"))])
 
     writer = Recorder()
     async with keeping(apart, _LATE, _new(), writer=writer) as (cluster, keeper):
-        keeper.lead()
-        cluster.put("Pod", gated(by="another"))
-        await until(lambda: len(writer.written) == 2)
+        with keeper.leading():
+            cluster.put("Pod", gated(by="another"))
+            await until(lambda: len(writer.written) == 2)
+
+
+async def test_whoever_leads_no_longer_leaves_them_to_the_next_leader() -> None:
+    """Its own pods too, until it has the Lease again."""
+    writer = Recorder()
+    apart = _of_databases("volumeAntiAffinity")
+    async with keeping(apart, _LATE, _new(), writer=writer) as (cluster, keeper):
+        with keeper.leading():
+            await settled()
+        cluster.put("Pod", gated(by="me"))
+        await settled()
+        assert writer.written == []
+
+        with keeper.leading():
+            await until(lambda: len(writer.written) == 2)
 
 
 async def test_without_a_leader_anybody_places_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,9 +328,9 @@ async def test_pods_that_come_together_are_kept_apart() -> None:
     pods = [builders.pod(f"db-{name}", name, uid=name, gates=[GATE]) for name in "cde"]
     claims = [_new(name) for name in "cde"]
     async with keeping(_of_databases("volumeAntiAffinity"), _LATE, claims, pods, writer=writer) as (_, keeper):
-        keeper.lead()
-        await until(lambda: len(writer.written) == 4)
-        await settled()
+        with keeper.leading():
+            await until(lambda: len(writer.written) == 4)
+            await settled()
 
     assert len(writer.written) == 4
     assert {what for verb, _, what in writer.written if verb == "nominate"} == {"n1", "n2"}
@@ -331,18 +346,18 @@ async def test_a_pod_that_no_node_will_do_for_is_looked_at_again(monkeypatch: py
     new = claim("c", storage_class="late")
     near = _of_databases("volumeAffinity")
     async with keeping(near, _LATE, new, gated(), writer=writer) as (cluster, keeper):
-        keeper.lead()
-        await asyncio.sleep(0.1)
-        assert writer.written == []
+        with keeper.leading():
+            await asyncio.sleep(0.1)
+            assert writer.written == []
 
-        cluster.put("PersistentVolumeClaim", claim("d", storage_class="late", labels={"app": "db"}, selected="n2"))
-        await until(lambda: writer.written == [("nominate", "web", "n2"), ("let_through", "web", _bound("n2"))])
+            cluster.put("PersistentVolumeClaim", claim("d", storage_class="late", labels={"app": "db"}, selected="n2"))
+            await until(lambda: writer.written == [("nominate", "web", "n2"), ("let_through", "web", _bound("n2"))])
 
 
 async def test_a_nomination_that_is_refused_is_no_promise() -> None:
     """The next pod may have the place, unless the affinity that the first one got says otherwise."""
     writer = Recorder(nominate=ApiError(403, "forbidden"))
     async with keeping(_of_databases("volumeAntiAffinity"), _LATE, _new(), gated(), writer=writer) as (cluster, keeper):
-        keeper.lead()
-        await until(lambda: writer.written == [("let_through", "web", _bound("n1"))])
-        assert cluster.usage.node_of("shop/web") == ""
+        with keeper.leading():
+            await until(lambda: writer.written == [("let_through", "web", _bound("n1"))])
+            assert cluster.usage.node_of("shop/web") == ""
