@@ -117,4 +117,4 @@ def _all_bound(client: ApiClient) -> bool:
 
 def _is_work(event: dict[str, Any]) -> bool:
     """Tell whether a request has a purpose besides showing that somebody is alive."""
-    return event.get("objectRef", {}).get("resource") != "leases"
+    return bool(event.get("objectRef", {}).get("resource") != "leases")

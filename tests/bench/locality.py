@@ -93,7 +93,7 @@ class LocalityRow(msgspec.Struct, kw_only=True):
 
     def typical(self, figure: str) -> float:
         """The median of a figure over the bursts."""
-        return median(getattr(burst, figure) for burst in self.bursts)
+        return float(median(getattr(burst, figure) for burst in self.bursts))
 
 
 def measure(sandbox: Sandbox, *, nodes: int, effort: LocalityEffort, progress: Progress) -> list[LocalityRow]:

@@ -18,7 +18,7 @@ CLUSTER_SCOPED = {
 UNKNOWN_TO_KUBERNETES = {"ServiceMonitor", "VolumeLocator"}
 
 
-@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.fixture(scope="module", params=list(VARIANTS.values()), ids=list(VARIANTS))
 def manifests(request: pytest.FixtureRequest, helm: Helm) -> list[Manifest]:
     """Give what the chart renders with the values of each variant."""
     return helm.template(**request.param)

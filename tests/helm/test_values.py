@@ -90,7 +90,9 @@ def test_wrong_values_are_refused_by_name(helm: Helm, values: dict[str, Any], me
 
 def test_chart_can_be_a_part_of_another(helm: Helm) -> None:
     """What a parent chart hands down does not stop it."""
-    assert helm.template(**{"global": {"imageRegistry": "example.com"}, "enabled": True})
+    values: dict[str, Any] = {"global": {"imageRegistry": "example.com"}, "enabled": True}
+
+    assert helm.template(**values)
 
 
 def test_readme_names_every_value_and_its_default() -> None:
@@ -106,8 +108,8 @@ def test_examples_for_artifact_hub_are_policies() -> None:
     """What the catalogue shows of our kinds is accepted by them, and it shows each of them."""
     examples = yaml.safe_load(ANNOTATIONS["artifacthub.io/crdsExamples"])
 
-    parsed = [*map(parse_policy, examples[:2]), *map(parse_locator, examples[2:])]
-    assert [each.name for each in parsed] == ["databases", "cluster-default", "topolvm"]
+    names = [parse_policy(each).name for each in examples[:2]] + [parse_locator(each).name for each in examples[2:]]
+    assert names == ["databases", "cluster-default", "topolvm"]
     assert [example["kind"] for example in examples] == [
         crd["kind"] for crd in yaml.safe_load(ANNOTATIONS["artifacthub.io/crds"])
     ]

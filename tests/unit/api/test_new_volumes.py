@@ -99,7 +99,7 @@ def test_the_short_rule_gets_the_documented_defaults() -> None:
     assert found.node_affinity == found.volume_anti_affinity == ()
 
 
-_CLAIM: Final = {"namespace": "shop", "labels": {"app": "db", "example.com/tier": "a.b", "empty": ""}}
+_CLAIM: Final[dict[str, Any]] = {"namespace": "shop", "labels": {"app": "db", "example.com/tier": "a.b", "empty": ""}}
 
 
 @pytest.mark.parametrize(

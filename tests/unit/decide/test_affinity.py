@@ -576,7 +576,7 @@ def test_wishes_for_new_volumes_are_preferences(wishes: Any, terms: Any) -> None
 
 def test_wishes_are_beside_the_data_of_a_soft_rule() -> None:
     """And all that is preferred under a strict one."""
-    rule = {"newVolumes": {"nodeAffinity": [_wished(1, _SSD)]}}
+    rule: dict[str, Any] = {"newVolumes": {"nodeAffinity": [_wished(1, _SSD)]}}
     found = {}
     for policy in (soft(**rule), strict(**rule)):
         cluster = cluster_of(_NODES, _NEW, data("c1", on_hosts("b1")), policy)

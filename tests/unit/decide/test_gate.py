@@ -304,9 +304,9 @@ def test_terms_only_gain_requirements(world: World, own: NodeSelector | None, *,
     pod.metadata.annotations = world.pod.metadata.annotations
     cluster = world.cluster
     found = release(pod, decision_on(pod, cluster), cluster, by_hostname=by_hostname)
-    required = found.required if found is not None else None
-    if required is None:
+    if found is None or found.required is None:
         return
+    required = found.required
     assert required != own
     if own is None:
         assert not by_hostname or all(not each.match_fields for each in required.node_selector_terms)

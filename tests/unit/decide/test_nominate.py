@@ -36,7 +36,7 @@ _APP: Final = {"app": "web"}
 _OWN: Final = {"labelSelector": {"matchLabels": _APP}}
 _FULL: Final = {"cpu": "4", "memory": "8Gi", "pods": "0"}
 #: Each of these is one tier farther from a1, and the last one no tier at all.
-_PLACES: Final = {
+_PLACES: Final[Mapping[str, Any]] = {
     "a1": {"region": "r", "zone": "a", "rack": "x"},
     "a2": {"region": "r", "zone": "a", "rack": "x"},
     "a3": {"region": "r", "zone": "a", "rack": "y"},

@@ -275,7 +275,7 @@ def test_a_node_is_selected_if_the_user_selects_it_and_it_is_near(
     decision, required = _decided(world, own, by_hostname=by_hostname)
     local = [view.placed for view in decision.required if not view.remote]
     near = intersection(local) if local else set(world.nodes)
-    near = near.difference(*(view.placed for view in decision.required if view.remote))
+    near = near - set[str]().union(*(view.placed for view in decision.required if view.remote))
 
     assert _selected(required, world.nodes) == _selected(own, world.nodes) & near
 

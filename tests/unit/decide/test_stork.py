@@ -1,6 +1,6 @@
 """STORK's own numbers, as extender.go counts them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from tests.unit.worlds import SHARED
 from mooring.decide.stork import stork_scores
 
 _NAMES = ["a1", "a2", "a3", "b1", "far"]
-_PLACES = {
+_PLACES: Mapping[str, Any] = {
     "a1": {"region": "r", "zone": "a", "rack": "x"},
     "a2": {"region": "r", "zone": "a", "rack": "x"},
     "a3": {"region": "r", "zone": "a", "rack": "y"},

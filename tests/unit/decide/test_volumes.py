@@ -170,7 +170,7 @@ def test_what_draws_a_pod(objects: Sequence[Any], rule: Any, *, draws: bool) -> 
 def test_a_volume_that_is_skipped_is_not_scored(on: str, rule: Any, state: VolumeState, detail: str, near: str) -> None:
     """Under a soft rule it is as good as not selected; a strict one still requires it, as STORK's filter does."""
     said = _SKIP if on == "claim" else None
-    on_volume = {} if on == "claim" else {on: _SKIP}
+    on_volume: dict[str, Any] = {} if on == "claim" else {on: _SKIP}
     objects = claim("c", "pv", annotations=said), volume("pv", on_hosts("a1"), **on_volume)
     decision = decision_on(pod("web", "c"), _NODES, rule, objects)
 

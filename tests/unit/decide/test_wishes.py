@@ -15,7 +15,7 @@ _TWIN = "mooring.dev/"
 
 def _wishes(*, on_claim: Any = None, on_volume: Any = None, on_class: Any = None, place: str = "labels") -> Wishes:
     """Read what is said on each object; a volume's words are where drivers put them."""
-    said = {place: on_volume or {}}
+    said: dict[str, Any] = {place: on_volume or {}}
     return read_wishes(
         claim("c", "v", annotations=on_claim), volume("v", **said), storage_class("fast", parameters=on_class)
     )

@@ -56,7 +56,7 @@ class Storage:
         self.refusals: dict[str, tuple[int, str]] = {}
         self.is_large = False
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer as OpenStorage's gateway does."""
         path = request.path
         self.asked.append(path)
@@ -385,7 +385,7 @@ async def test_a_source_that_ended_asks_nothing() -> None:
 async def test_volumes_of_the_in_tree_kind_go_by_their_name() -> None:
     """Those that were made by hand name the Portworx volume, not its id."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
         named = {"volume": {"id": "77", "locator": {"name": "tables"}, "replica_sets": [{"nodes": ["id-a"]}]}}
         return web.json_response({"nodes": [{"id": "id-a"}]} if "nodes" in request.path else named)
 

@@ -13,7 +13,7 @@ from mooring.follow.rest import RestError
 INTERVAL = 30.0
 
 
-class _Clock(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Clock(selectors.DefaultSelector):
     """Waits for nothing: when the loop would wait, that much time has passed."""
 
     def __init__(self) -> None:

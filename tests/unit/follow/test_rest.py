@@ -29,7 +29,7 @@ async def _fail(handler: Handler, *, seconds: float = 10.0) -> RestError:
 async def test_a_question_carries_the_credentials() -> None:
     """The token goes with each request, a body makes it a POST, and the endpoint may have a path of its own."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
         said = f"{request.method} {request.raw_path} {request.headers['Authorization']} {await request.text()}"
         return web.Response(text=said)
 
@@ -51,7 +51,7 @@ async def test_a_question_carries_the_credentials() -> None:
 async def test_refusals_are_told_in_its_own_words(status: int, body: str, words: str, reason: LocatorReason) -> None:
     """What the API says goes into the message, shortened; only 401 and 403 are about credentials."""
 
-    async def answer(_request: web.Request) -> web.Response:
+    async def answer(_request: web.BaseRequest) -> web.Response:
         return web.Response(status=status, text=body)
 
     error = await _fail(answer)
@@ -63,7 +63,7 @@ async def test_redirects_are_not_followed() -> None:
     """A token is not carried to wherever an answer points."""
     followed = []
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
         followed.append(request.path)
         return web.Response(status=307, headers={"Location": "/elsewhere"})
 
@@ -74,7 +74,7 @@ async def test_redirects_are_not_followed() -> None:
 async def test_a_silent_api_is_given_up() -> None:
     """An API that takes the request and says nothing is no longer waited for after the time given."""
 
-    async def answer(_request: web.Request) -> web.Response:
+    async def answer(_request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(5.0)
         return web.Response()
 
@@ -86,7 +86,7 @@ async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(rest, "LARGEST_ANSWER", 10_000)
     sent = 0
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         nonlocal sent
         response = web.StreamResponse()
         await response.prepare(request)
@@ -105,7 +105,7 @@ async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 async def test_nobody_there_is_said_so() -> None:
     """A refused connection is told without the objects that took part in it."""
 
-    async def answer(_request: web.Request) -> web.Response:
+    async def answer(_request: web.BaseRequest) -> web.Response:
         return web.Response()
 
     async with serving(answer) as url:
@@ -119,7 +119,7 @@ async def test_nobody_there_is_said_so() -> None:
 async def test_an_answer_cut_short_is_none() -> None:
     """A connection that ends in the middle of an answer gives an error, not half of the volumes."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
         await response.write(b"{}")
@@ -139,7 +139,7 @@ async def test_only_a_trusted_certificate_is_accepted(tmp_path: Path) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
 
-    async def answer(_request: web.Request) -> web.Response:
+    async def answer(_request: web.BaseRequest) -> web.Response:
         return web.Response(text="{}")
 
     async with serving(answer, tls=server) as url, RestApi(url) as api:

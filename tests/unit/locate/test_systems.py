@@ -136,7 +136,7 @@ def test_the_volumes_own_node_affinity_narrows_it(
     found = volume("v", *terms)
     location = followed(_cluster(found), replica("r1", "n1"), replica("r2", "n3", usable=False)).where(found)
 
-    assert (location.nodes, location.offline) == (set(nodes.split()), set(offline.split()))
+    assert (location.nodes, location.offline) == (frozenset(nodes.split()), frozenset(offline.split()))
     assert (location.precision, location.confined) == (Level.HOST, confined)
     narrowed = ", within spec.nodeAffinity of PersistentVolume v" if len(location.nodes) == 1 else ""
     assert location.source == f"{_SAYS} r1, r2{narrowed}"
@@ -298,7 +298,7 @@ def test_a_shared_volume_lies_where_it_is_served(
     """On that node alone, wherever its replicas are."""
     location = followed(_cluster(VOLUME), *records, locator_=locator(serving=SERVING_PART)).where()
 
-    assert (location.nodes, location.offline, location.problem) == (set(nodes.split()), frozenset(), problem)
+    assert (location.nodes, location.offline, location.problem) == (frozenset(nodes.split()), frozenset(), problem)
     assert source in {None, location.source}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -53,6 +54,10 @@ async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():
             await asyncio.sleep(0.005)
+
+
+def _is_long(told: list[tuple[str, float]], count: int) -> bool:
+    return len(told) == count
 
 
 async def settled() -> None:
@@ -250,7 +255,7 @@ async def test_how_pods_were_let_through_is_told() -> None:
     told: list[tuple[str, float]] = []
     for count, rule in enumerate([soft(), strict(), ()], start=1):
         async with keeping(rule, _DRAWN, gated(), writer=Recorder(), told=told):
-            await until(lambda wanted=count: len(told) == wanted)
+            await until(partial(_is_long, told, count))
 
     assert [outcome for outcome, _ in told] == ["nominated", "placed", "free"]
     assert all(0 <= seconds < 10 for _, seconds in told)

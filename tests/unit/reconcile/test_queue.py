@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from mooring.reconcile.queue import Key, WorkQueue
+from mooring.cluster.records import Key
+from mooring.reconcile.queue import WorkQueue
 
 _A, _B = Key("Pod", "shop/a"), Key("Pod", "shop/b")
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ class Cluster:
         self.certificates.add(new[CERTIFICATE])
 
 
-_SHA = pki.hashes.SHA256()
+_SHA = hashes.SHA256()
 
 
 def kept() -> Cluster:

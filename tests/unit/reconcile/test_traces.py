@@ -12,6 +12,7 @@ from tests.unit.builders import need
 from tests.unit.jsonpatch import patched
 
 from mooring.api.annotations import AFFINITY_HASH, GATE
+from mooring.cluster.connection import PatchType
 from mooring.cluster.records import Key, NodeAffinity
 from mooring.decide.affinity import fingerprint
 from mooring.reconcile.traces import Change, Leftover, Trace, traces_of
@@ -89,7 +90,7 @@ def test_only_our_gate_is_named() -> None:
         Key("Pod", "shop/web-0"),
         Trace.GATE,
         "/api/v1/namespaces/shop/pods/web-0",
-        "application/strategic-merge-patch+json",
+        PatchType.STRATEGIC,
         {
             "metadata": {"annotations": {"mooring.dev/gated-by": None}},
             "spec": {"schedulingGates": [{"$patch": "delete", "name": "mooring.dev/placement"}]},

@@ -308,11 +308,13 @@ async def test_a_claim_on_its_way_is_waited_for() -> None:
     cluster = cluster_of(_NODES, builders.strict())
     asked: list[tuple[str, str]] = []
 
+    def tell() -> None:
+        for each in _LOCATED:
+            cluster.put(builders.kind_of(each), each)
+
     async def has_it(namespace: str, name: str, /) -> str:
         asked.append((namespace, name))
-        asyncio.get_running_loop().call_later(
-            0.02, lambda: [cluster.put(builders.kind_of(each), each) for each in _LOCATED]
-        )
+        asyncio.get_running_loop().call_later(0.02, tell)
         return "Bound"
 
     answer = json.loads(await _admission(cluster, lookup=has_it).review(_body(_pod())))
