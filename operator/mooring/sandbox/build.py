@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,10 @@ MODULE: Final = Path(__file__).parent / "controlplane"
 
 _FLAGS: Final = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 _REQUIREMENTS: Final = "go-requirements.txt"
+_PAUSES: Final = (2, 10, 30)
+"""Seconds before modules that could not be had are asked for again."""
+_URL: Final = re.compile(r"https?://")
+"""In what Go says of a module that it could not get from somewhere."""
 
 
 def build(progress: Progress, *, module: Path = MODULE) -> Path:
@@ -102,20 +107,42 @@ def _cache() -> Path:
 
 def _compile(module: Path, package: str, linked: str, output: Path, progress: Progress) -> None:
     go = find_go((module / "go.mod").read_text(encoding="utf-8"), progress)
-    stale = ("list", "-deps", *_FLAGS, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", package)
-    downloads = 0
-    total = 0
-    for line in _run_go(go, stale, module):
-        if line.startswith("go: downloading "):
-            downloads += 1
-            progress(f"downloading Go modules: {downloads}, {line.removeprefix('go: downloading ')}")
-        elif line:
-            total += 1
+    total = _download(go, module, package, progress)
     arguments = ("build", "-v", *_FLAGS, "-ldflags", linked, "-o", str(output), package)
     progress(f"compiling {output.parent.parent.name}: {total} packages, minutes the first time")
     for count, line in enumerate(_run_go(go, arguments, module), start=1):
         # The last one is the program itself: what takes long there is linking.
         progress(f"compiling {output.parent.parent.name}: {count} of {total} packages, {line}")
+
+
+def _download(go: Path, module: Path, package: str, progress: Progress) -> int:
+    """Fetch the modules that a package is made of, and say how many packages there are to compile.
+
+    That is some thousand requests, of which a proxy may leave one without an answer: what has come stays, and the rest
+    is asked for again.
+    """
+    for pause in _PAUSES:
+        try:
+            return _list_stale(go, module, package, progress)
+        except SandboxError as error:
+            if not _URL.search(str(error)):
+                raise
+            progress(f"downloading Go modules: again in {pause} s, {str(error).splitlines()[-1]}")
+            time.sleep(pause)
+    return _list_stale(go, module, package, progress)
+
+
+def _list_stale(go: Path, module: Path, package: str, progress: Progress) -> int:
+    arguments = ("list", "-deps", *_FLAGS, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", package)
+    downloads = 0
+    total = 0
+    for line in _run_go(go, arguments, module):
+        if line.startswith("go: downloading "):
+            downloads += 1
+            progress(f"downloading Go modules: {downloads}, {line.removeprefix('go: downloading ')}")
+        elif line:
+            total += 1
+    return total
 
 
 def _run_go(go: Path, arguments: Sequence[str], module: Path) -> Iterator[str]:
@@ -125,7 +152,8 @@ def _run_go(go: Path, arguments: Sequence[str], module: Path) -> Iterator[str]:
         SandboxError: it fails; the message holds the end of what it said.
     """
     said: list[str] = []
-    command = [str(go), *arguments]
+    # Whatever runs beside it, such as another control plane, must not wait for a compiler.
+    command = ["nice", str(go), *arguments]
     # Our flags only, and this very toolchain: what a person set for other projects must not change the result. And no
     # cgo: a C compiler without its headers is more common than none.
     environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"}
@@ -133,8 +161,9 @@ def _run_go(go: Path, arguments: Sequence[str], module: Path) -> Iterator[str]:
         command, cwd=module, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout or ():
-            said.append(line.rstrip())
-            yield said[-1]
+            if " " in line:  # else it is the name of a package
+                said.append(line.rstrip())
+            yield line.rstrip()
     if process.returncode != 0:
         raise SandboxError(f"`go {arguments[0]}` failed:\n" + "\n".join(said[-20:]))
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,6 +11,8 @@ from mooring.sandbox.layout import Layout
 from mooring.sandbox.processes import LOOPBACK
 
 _APPLY: Final = "application/apply-patch+yaml"
+#: kube-apiserver closes a connection on which it was asked nothing for 90 seconds.
+_IDLE_SECONDS: Final = 45.0
 
 
 class ApiError(Exception):
@@ -21,13 +24,14 @@ class ApiError(Exception):
 
 
 class ApiClient:
-    """One kept-alive connection as one user; not for several threads at a time."""
+    """One connection as one user, kept alive while it is used; not for several threads at a time."""
 
     def __init__(self, layout: Layout, *, user: str = "admin", timeout: float = 30) -> None:
         context = ssl.create_default_context(cafile=layout.pki("ca.crt"))
         context.load_cert_chain(layout.pki(f"{user}.crt"), layout.pki(f"{user}.key"))
         port = layout.ports["kube-apiserver"]
         self._connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout, context=context)
+        self._asked = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +47,14 @@ class ApiClient:
             OSError: there is no answer.
         """
         sent = None if body is None else json.dumps(body)
+        if time.monotonic() - self._asked > _IDLE_SECONDS:
+            self._connection.close()  # http.client connects anew by itself
+        self._asked = time.monotonic()
         try:
             self._connection.request(method, path, sent, {"Content-Type": content_type})
             response = self._connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            # http.client reconnects by itself once the broken connection is closed.
             self._connection.close()
             raise ConnectionError(f"{method} {path}: {error}") from error
         if response.status >= http.HTTPStatus.BAD_REQUEST:

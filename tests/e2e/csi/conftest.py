@@ -1,5 +1,6 @@
 """A control plane of its own: a cluster in three zones, on whose nodes there are disks of a real CSI driver."""
 
+import json
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -61,8 +62,14 @@ def storage(sandbox: Sandbox, disks: Disks, namespace: str) -> Iterator[Storage]
 
 @pytest.fixture(scope="package")
 def release(sandbox: Sandbox, helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """Install the chart; its webhook sees only pods of namespaces that ask for it."""
-    return Release(sandbox, helm, tmp_path_factory.mktemp("release"), admission={ADMISSION: "true"})
+    """Install the chart; its webhook sees only pods of namespaces that ask for it.
+
+    The API server waits for it as long as it can, for it would create a pod without it that is to be led by it.
+    """
+    made = Release(sandbox, helm, tmp_path_factory.mktemp("release"), admission={ADMISSION: "true"})
+    patient = [{"op": "replace", "path": f"/webhooks/{number}/timeoutSeconds", "value": 30} for number in (0, 1)]
+    sandbox.kubectl("patch", "mutatingwebhookconfiguration", made.name, "--type=json", "-p", json.dumps(patient))
+    return made
 
 
 @pytest.fixture(scope="package")

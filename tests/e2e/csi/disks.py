@@ -26,6 +26,7 @@ TOPOLOGY_KEY: Final = f"topology.{DRIVER}/node"
 _MODULE: Final = REPOSITORY / "tests" / "csi"
 _PROVISIONER: Final = "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner"
 _SNAPSHOTS: Final = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+_SNAPSHOT_RESOURCES: Final = {"volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"}
 _CAPACITY_NAMESPACE: Final = "kube-system"
 _JSON_PATCH: Final = "application/json-patch+json"
 
@@ -45,6 +46,8 @@ class Disks:
         provisioner = build_program("csi-provisioner", self._progress, module=_MODULE, package=_PROVISIONER)
         self._sandbox.kubectl("apply", "-k", str(self._snapshot_crds()))
         with self._sandbox.client() as client:
+            # Whoever looks for a resource before it is served looks again much later.
+            eventually(lambda: _served(client, "snapshot.storage.k8s.io/v1") >= _SNAPSHOT_RESOURCES)
             client.create("/apis/storage.k8s.io/v1/csidrivers", _CSI_DRIVER)
             add_disks(client, [node["metadata"]["name"] for node in client.get("/api/v1/nodes")["items"]])
         socket = self.directory / "socket"
@@ -76,8 +79,14 @@ class Disks:
         go = find_go((_MODULE / "go.mod").read_text(encoding="utf-8"), self._progress)
         command = [str(go), "mod", "download", "-json", _SNAPSHOTS]
         environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
-        done = subprocess.run(command, cwd=_MODULE, capture_output=True, text=True, check=True, env=environment)
-        return Path(json.loads(done.stdout)["Dir"]) / "config" / "crd"
+
+        def downloaded() -> Path:
+            done = subprocess.run(command, cwd=_MODULE, capture_output=True, text=True, check=False, env=environment)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return Path(json.loads(done.stdout)["Dir"])
+
+        # The build needed all of it but a word about the version: a proxy that does not answer once is asked again.
+        return eventually(downloaded, every=5) / "config" / "crd"
 
 
 def add_disks(client: ApiClient, nodes: Sequence[str], *, attach_limit: int | None = None) -> None:
@@ -90,6 +99,10 @@ def add_disks(client: ApiClient, nodes: Sequence[str], *, attach_limit: int | No
             entry["allocatable"] = {"count": attach_limit}
         added = [{"op": "add", "path": "/spec/drivers/-", "value": entry}]
         client.request("PATCH", f"/apis/storage.k8s.io/v1/csinodes/{node}", added, content_type=_JSON_PATCH)
+
+
+def _served(client: ApiClient, version: str) -> set[str]:
+    return {each["name"] for each in client.get(f"/apis/{version}")["resources"]}
 
 
 def segment(node: str) -> str:

@@ -28,7 +28,10 @@ class Scene:
         self._scheduler = "default-scheduler" if way == "stock" else "mooring"
 
     def new_volumes(self, **words: Any) -> None:
-        """Say in a policy where new volumes are made, and wait until it is in force."""
+        """Say in a policy where new volumes are made, and wait until it is in force.
+
+        Claims that were there before are known then. Admission waits for younger ones, the extender does not.
+        """
         self.stage.policy("new", newVolumes=words)
 
     def pod(self, name: str, *claims: str, wish: str = "", **fields: Any) -> None:

@@ -52,6 +52,9 @@ def test_no_volume_is_made_until_there_is_a_node_for_it(scene: Scene) -> None:
     stays(lambda: not scene.storage.selected_node("data"), seconds=2)
 
     scene.stage.patch("/api/v1/nodes/node-3", {"metadata": {"labels": {seat: "first"}}})
+    # The scheduler may ask the extender before Mooring has heard of that. It asks again when anything else happens.
+    eventually(lambda: scene.allowed("data", among=["node-3"]))
+    scene.stage.patch("/api/v1/nodes/node-3", {"metadata": {"labels": {f"{seat}-taken": ""}}})
 
     assert scene.stage.node_of("web") == scene.storage.place("data") == "node-3"
 
@@ -88,10 +91,11 @@ def test_a_pod_with_data_has_new_volumes_made_there(scene: Scene, enforcement: s
 def test_a_claims_label_chooses_the_nodes(scene: Scene) -> None:
     """`${pvc.labels.KEY}` in a rule is what the claim says there."""
     chosen = scene.storage.storage_class()
+    for place in ("1", "3"):
+        scene.storage.claim(f"data-{place}", chosen, labels={"place": place})
     scene.new_volumes(nodeAffinity=[rule(ZONE, "zone-${pvc.labels.place}")])
 
     for place in ("1", "3"):
-        scene.storage.claim(f"data-{place}", chosen, labels={"place": place})
         scene.pod(f"web-{place}", f"data-{place}", wish="node-4")
 
     assert scene.zones(["data-1", "data-3"]) == ["zone-1", "zone-3"]
@@ -102,8 +106,8 @@ def test_a_claims_namespace_chooses_its_neighbours(scene: Scene) -> None:
     chosen = scene.storage.storage_class()
     scene.put("theirs", "node-2", chosen, labels={"owner": "others"})
     scene.put("ours", "node-5", chosen, labels={"owner": scene.stage.namespace})
-    scene.new_volumes(volumeAffinity=[rule("owner", "${pvc.namespace}")])
     scene.storage.claim("data", chosen)
+    scene.new_volumes(volumeAffinity=[rule("owner", "${pvc.namespace}")])
 
     scene.pod("web", "data", wish="node-2")
 
@@ -130,8 +134,8 @@ def test_a_volume_is_made_near_another(scene: Scene, topology: str, zone: str) -
     """On the node of the volume that the rule means, or in its zone if that is how near is near."""
     chosen = scene.storage.storage_class()
     scene.put("db", "node-4", chosen, labels={"app": "db"})
-    scene.new_volumes(volumeAffinity=[rule("app", "db", topologyKey=topology)])
     scene.storage.claim("log", chosen)
+    scene.new_volumes(volumeAffinity=[rule("app", "db", topologyKey=topology)])
 
     scene.pod("web", "log", wish="node-6")
 
@@ -145,10 +149,10 @@ def test_a_volume_is_made_near_another(scene: Scene, topology: str, zone: str) -
 def test_the_first_of_a_group_may_be_anywhere(scene: Scene) -> None:
     """A claim that its own rule means has nothing to be near to; the others go to it."""
     chosen = scene.storage.storage_class()
-    scene.new_volumes(volumeAffinity=[rule("app", "db")])
     names = [f"db-{number}" for number in range(4)]
     for name in names:
         scene.storage.claim(name, chosen, labels={"app": "db"})
+    scene.new_volumes(volumeAffinity=[rule("app", "db")])
 
     scene.pods({name: [name] for name in names})
 
@@ -159,10 +163,10 @@ def test_the_first_of_a_group_may_be_anywhere(scene: Scene) -> None:
 def test_volumes_keep_apart(scene: Scene) -> None:
     """One in each zone; the fourth waits, and is made where another one went away."""
     chosen = scene.storage.storage_class()
-    scene.new_volumes(volumeAntiAffinity=[rule("app", "db", topologyKey=ZONE)])
     names = [f"db-{number}" for number in range(4)]
     for name in names:
         scene.storage.claim(name, chosen, labels={"app": "db"})
+    scene.new_volumes(volumeAntiAffinity=[rule("app", "db", topologyKey=ZONE)])
 
     scene.pods({name: [name] for name in names}, wish="node-1")
 
@@ -181,8 +185,8 @@ def test_the_heavier_preference_for_volumes_counts_more(scene: Scene) -> None:
     for app, node in {"db": "node-1", "log": "node-3", "cache": "node-4"}.items():
         scene.put(app, node, chosen, labels={"app": app})
     near = [preferred(10, "app", "db", topologyKey=ZONE), preferred(90, "app", "log", topologyKey=ZONE)]
-    scene.new_volumes(volumeAffinity=near, volumeAntiAffinity=[preferred(50, "app", "log")])
     scene.storage.claim("data", chosen)
+    scene.new_volumes(volumeAffinity=near, volumeAntiAffinity=[preferred(50, "app", "log")])
 
     scene.pod("web", "data", wish="node-6")
 

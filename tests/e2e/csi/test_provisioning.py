@@ -30,7 +30,7 @@ class Pods:
         return str(eventually(lambda: self._get(name)["spec"].get("nodeName")))
 
     def refused(self, name: str) -> str:
-        """Wait until the scheduler has given a pod up, and give what it says."""
+        """Wait until the scheduler has given a pod up, and give what it says; after another try that may change."""
 
         def said() -> str:
             conditions = self._get(name).get("status", {}).get("conditions", [])
@@ -99,7 +99,7 @@ def test_a_pod_is_kept_off_nodes_without_room(storage: Storage, pods: Pods) -> N
     pods.create("large", "more")
 
     assert pods.node_of("fits") == "node-5"
-    assert "did not have enough free storage" in pods.refused("large")
+    eventually(lambda: "did not have enough free storage" in pods.refused("large"))
 
 
 def test_the_scheduler_alone_is_stuck_with_two_claims_of_a_pod(storage: Storage, pods: Pods) -> None:

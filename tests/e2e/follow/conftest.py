@@ -1,6 +1,7 @@
 """A control plane of its own, where storage systems come and go, with the operator beside it."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -11,12 +12,15 @@ from tests.e2e.stage import Stage
 from tests.e2e.support import apply_crds, eventually
 
 from mooring.sandbox.launcher import Sandbox, up
+from mooring.sandbox.progress import plain
 
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Sandbox]:
     """Give a cluster that nobody else puts storage systems into."""
-    running = up(name=f"follow-{os.getpid()}", nodes=6, zones=2, racks=3)
+    # Capturing replaces sys.stderr: compiling takes minutes, and whoever waits must see that something happens.
+    progress = plain(lambda line: print(f"sandbox: {line}", file=sys.__stderr__, flush=True))
+    running = up(name=f"follow-{os.getpid()}", nodes=6, zones=2, racks=3, progress=progress)
     apply_crds(running)
     yield running
     running.down()

@@ -154,7 +154,7 @@ class Field:
         """The cluster's nodes."""
         return sorted(each["metadata"]["name"] for each in self.stage.client.get("/api/v1/nodes")["items"])
 
-    def await_kept(self, claim: str, *nodes: str, timeout: float = 30) -> None:
+    def await_kept(self, claim: str, *nodes: str, timeout: float = 60) -> None:
         """Wait until a strict pod with a claim may run on these nodes only."""
 
         def known() -> bool:
@@ -164,7 +164,7 @@ class Field:
 
         eventually(known, timeout=timeout)
 
-    def await_unknown(self, claim: str, *, timeout: float = 30) -> None:
+    def await_unknown(self, claim: str, *, timeout: float = 60) -> None:
         """Wait until nothing is known of where a claim's data lies, so that a pod may run anywhere."""
         self.await_kept(claim, *self.nodes, timeout=timeout)
 
@@ -172,7 +172,7 @@ class Field:
         """Give a locator's status as it is now, empty if there is none."""
         return dict(self.stage.client.get(f"{LOCATORS}/{locator}").get("status") or {})
 
-    def await_status(self, locator: str, *, timeout: float = 30, **fields: Any) -> Manifest:
+    def await_status(self, locator: str, *, timeout: float = 60, **fields: Any) -> Manifest:
         """Wait until a locator's status has these fields, of which `reason` and `message` are its Ready condition's.
 
         The message must have the given one as a part.

@@ -39,7 +39,7 @@ def build_openstorage(progress: Progress) -> Path:
 
 
 def token(secret: str, *, issuer: str = "tests", seconds: float = 3600.0) -> str:
-    """Sign a token for an administrator, as `pxctl auth token generate` does."""
+    """Sign a token for an administrator that lasts so long, as `pxctl auth token generate` does."""
     now = time.time()
     who = {"sub": "mooring", "name": "mooring", "email": "mooring@example.com", "roles": ["system.admin"]}
     parts = ({"alg": "HS256", "typ": "JWT"}, {**who, "iss": issuer, "iat": int(now), "exp": int(now + seconds)})
@@ -111,7 +111,7 @@ class OpenStorageServer:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - on loopback
         context = ssl._create_unverified_context() if self._tls else None  # noqa: S323 - what Mooring does is tested
-        with urllib.request.urlopen(request, timeout=10, context=context) as response:  # noqa: S310 - on loopback
+        with urllib.request.urlopen(request, timeout=60, context=context) as response:  # noqa: S310 - on loopback
             return json.load(response)
 
 
@@ -139,13 +139,13 @@ class Portworx:
         return name
 
     def volume(self, claim: str, *nodes: str, **labels: str) -> str:
-        """Create a volume with these replicas and a claim that is bound to it, and give the volume's id."""
+        """Create a volume with these replicas, wait until a claim is bound to it, and give the volume's id."""
         made = self.server.create(self.field.stage.volume_name(claim), *nodes, **labels)
         self.claim(claim, {"csi": {"driver": self.field.driver, "volumeHandle": made}})
         return made
 
     def claim(self, claim: str, source: Mapping[str, Any]) -> None:
-        """Create a claim that is bound to a PersistentVolume with this source."""
+        """Create a claim of a PersistentVolume with this source, and wait until they are bound."""
         stage = self.field.stage
         name = stage.volume_name(claim)
         volume = manifests.volume(name, claim, stage.namespace)
@@ -153,6 +153,9 @@ class Portworx:
         volume["spec"].update(source)
         stage.create_in_cluster("/api/v1/persistentvolumes", volume)
         stage.client.create(stage.path("persistentvolumeclaims"), manifests.claim(claim, volume_name=name))
+        # A claim that its controller sees before its volume waits for the next look at everything, 15 s later.
+        path = stage.path("persistentvolumeclaims", claim)
+        eventually(lambda: stage.client.get(path)["status"].get("phase") == "Bound")
 
     def secret(self, name: str, key: str, value: str) -> dict[str, str]:
         """Write a Secret that Mooring may read, as the chart's `locators.secrets` lets it, and give the reference."""

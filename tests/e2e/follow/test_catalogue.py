@@ -4,7 +4,7 @@ Portworx, whose replicas no resource tells, is tested with the OpenStorage API.
 """
 
 import pytest
-from tests.catalogue import Driver, Expected, located_drivers
+from tests.catalogue import Driver, Expected, Manifest, located_drivers
 from tests.e2e.follow.field import Field
 from tests.e2e.follow.installation import Installation
 from tests.e2e.support import eventually
@@ -31,7 +31,8 @@ def await_answers(installation: Installation, volumes: dict[str, Expected]) -> N
         assert told == wanted, {name: (told[name], wanted[name]) for name in volumes if told[name] != wanted[name]}
         return True
 
-    eventually(answers)
+    # A right or a resource that is new may be missed at first: Mooring looks again 10 s later, and 15 s after that.
+    eventually(answers, timeout=120)
 
 
 def assert_explained(installation: Installation, volumes: dict[str, Expected]) -> None:
@@ -44,6 +45,14 @@ def assert_explained(installation: Installation, volumes: dict[str, Expected]) -
         source = installation.driver.expectation.source_of(expected)
         assert all(part in found["source"] for part in source), found
         assert expected.problem in found["detail"], found
+
+
+def followed(installation: Installation) -> Manifest:
+    """Give the locator's status if it says that everything is followed, which is written after it is so."""
+    status = installation.status()
+    (ready,) = status.get("conditions") or [{}]
+    assert (ready.get("status"), ready.get("reason")) == ("True", "Following"), status
+    return status
 
 
 @pytest.mark.parametrize("driver", _WATCHED, ids=lambda driver: driver.name)
@@ -61,8 +70,7 @@ def test_a_driver_is_followed(field: Field, driver: Driver) -> None:
             await_answers(installation, known)
 
         assert_explained(installation, known)
-        (ready,) = eventually(lambda: installation.status()["conditions"])
-        assert (ready["status"], ready["reason"]) == ("True", "Following"), ready
-        assert installation.status()["failuresTotal"] == 0
+        status = eventually(lambda: followed(installation))
+        assert status["failuresTotal"] == 0, status
     finally:
         installation.close()

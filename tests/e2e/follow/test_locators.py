@@ -1,5 +1,6 @@
 """Locators that come, change and go, and what is said of them."""
 
+import datetime as dt
 import subprocess
 import sys
 
@@ -97,8 +98,8 @@ def test_kubectl_shows_and_waits(field: Field) -> None:
     locator = field.locator()
     kubectl = field.stage.sandbox.kubectl
 
-    kubectl("wait", "--for=condition=Ready", f"vl/{locator}", "--timeout=30s")
-    field.await_status(locator, volumes=1)
+    kubectl("wait", "--for=condition=Ready", f"vl/{locator}", "--timeout=60s", timeout=90)
+    field.await_status(locator, reason="Following", volumes=1, replicas={"total": 1, "usable": 1, "unknown": 0})
 
     heading, row = kubectl("get", "vl", locator).splitlines()
     assert heading.split() == ["NAME", "DRIVER", "READY", "REASON", "VOLUMES", "REPLICAS", "AGE"]
@@ -133,7 +134,7 @@ def test_metrics_count_replicas(field: Field) -> None:
     field.replica("failed", "data", "node-2", failedAt="2026-08-01T10:00:00Z")
     field.replica("odd", "data", 5)
     locator = field.locator()
-    field.await_status(locator, failuresTotal=1)
+    field.await_status(locator, failuresTotal=1, replicas={"total": 3, "usable": 1, "unknown": 1})
 
     metrics = field.stage.operator.metrics()
 
@@ -148,8 +149,8 @@ def test_nothing_is_written_without_a_change(field: Field) -> None:
     field.install()
     field.replica("one", "data", "node-1")
     locator = field.locator()
-    field.await_status(locator, volumes=1)
-    before = field.stage.sandbox.audit_offset()
+    field.await_status(locator, reason="Following", volumes=1, replicas={"total": 1, "usable": 1, "unknown": 0})
+    before = dt.datetime.now(dt.UTC)
 
     for number in range(30):
         field.stage.patch(field.path("one"), {"metadata": {"labels": {"turn": str(number)}}})
@@ -157,8 +158,13 @@ def test_nothing_is_written_without_a_change(field: Field) -> None:
     field.await_status(locator, replicas={"total": 2, "usable": 2, "unknown": 0})
 
     def written() -> int:
-        events = field.stage.sandbox.audit(user="mooring", since=before)
-        return sum(event["verb"] == "patch" and event["objectRef"].get("name") == locator for event in events)
+        # What was answered before may be logged afterwards.
+        later = (
+            event
+            for event in field.stage.sandbox.audit(user="mooring")
+            if dt.datetime.fromisoformat(event["requestReceivedTimestamp"]) > before
+        )
+        return sum(event["verb"] == "patch" and event["objectRef"].get("name") == locator for event in later)
 
     assert eventually(written) == 1
 

@@ -9,6 +9,7 @@ from tests.e2e.process import MooringProcess
 from tests.e2e.support import eventually
 from tests.e2e.wire import Wire, api_wire, through
 
+from mooring.follow.follower import FIRST_LISTS_SECONDS
 from mooring.sandbox.launcher import Sandbox
 
 
@@ -38,9 +39,11 @@ def test_a_new_replica_knows_before_it_is_ready(field: Field, tmp_path: Path) ->
     kubeconfig = str(field.stage.sandbox.kubeconfig("mooring"))
 
     with MooringProcess(tmp_path / "log", "--kubeconfig", kubeconfig, "--port", "0") as second:
-        second.await_ready(timeout=8)
+        second.await_ready()
 
         assert field.kept("data", by=second) == ["node-5"]
+        complete = eventually(lambda: [line for line in second.lines() if line["event"] == "index complete"])
+        assert complete[0]["seconds"] < FIRST_LISTS_SECONDS
 
 
 def test_what_was_read_holds_while_nobody_answers(field: Field, second: MooringProcess, wire: Wire) -> None:

@@ -21,6 +21,14 @@ build)
     ;;
 esac
 """
+GO_WITHOUT_A_MODULE = """#!/bin/sh
+test "$1" = list || exec "$0.good" "$@"
+echo >>"$0.asked"
+test "$(wc -l <"$0.asked")" -gt 2 && exec "$0.good" "$@"
+echo "main.go:1:1: example.com/far@v1: $(cat "$0.trouble")" >&2
+echo example.com/hello
+exit 1
+"""
 GO_MOD = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n"
 
 
@@ -96,15 +104,21 @@ def test_program_of_another_module_follows_its_version(module: Path) -> None:
     assert build.cache_key(module, "helm.sh/helm/v4/cmd/helm") != before
 
 
-def test_program_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module of anybody's is compiled the first time, and what came out is given from then on."""
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give where a go command goes that is found first, beside a module, with an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    go = tmp_path / "go"
-    go.write_text(GO_THAT_WRITES_ITS_ARGUMENTS, encoding="utf-8")
-    go.chmod(0o755)
     (tmp_path / "go.mod").write_text(GO_MOD, encoding="utf-8")
     (tmp_path / "go.sum").touch()
+    command = tmp_path / "go"
+    command.touch(mode=0o755)
+    return command
+
+
+def test_program_is_built_once(tmp_path: Path, go: Path) -> None:
+    """A module of anybody's is compiled the first time, and what came out is given from then on."""
+    go.write_text(GO_THAT_WRITES_ITS_ARGUMENTS, encoding="utf-8")
     told: list[str] = []
 
     def program(progress: Progress) -> Path:
@@ -117,3 +131,25 @@ def test_program_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert arguments[-1] == "./hello"
     assert "compiling hello: 1 packages, minutes the first time" in told
     assert program(pytest.fail) == binary
+
+
+def test_modules_that_a_proxy_did_not_give_are_asked_for_again(
+    tmp_path: Path, go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer of thousands is missing now and then; what is wrong with the module itself is told at once."""
+    monkeypatch.setattr(build, "_PAUSES", (0, 0))
+    go.write_text(GO_WITHOUT_A_MODULE, encoding="utf-8")
+    good, asked, trouble = (go.with_suffix(suffix) for suffix in (".good", ".asked", ".trouble"))
+    good.write_text(GO_THAT_WRITES_ITS_ARGUMENTS, encoding="utf-8")
+    good.chmod(0o755)
+    told: list[str] = []
+
+    trouble.write_text("checksum mismatch", encoding="utf-8")
+    with pytest.raises(SandboxError, match=r"checksum mismatch$"):
+        build.build_program("hello", told.append, module=tmp_path)
+
+    asked.unlink()
+    trouble.write_text("reading https://proxy.example.com/far.zip: 502 Bad Gateway", encoding="utf-8")
+    assert build.build_program("hello", told.append, module=tmp_path).exists()
+    assert sum("502 Bad Gateway" in line for line in told) == 2
+    assert "compiling hello: 1 packages, minutes the first time" in told
