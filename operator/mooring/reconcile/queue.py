@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from mooring.cluster.records import Key
 
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 60.0
+
+
+class _Timer(NamedTuple):
+    """A wish for a turn later, with the event loop's time; uvloop's own handles know theirs only if it is not now."""
+
+    due: float
+    handle: asyncio.Handle
 
 
 class WorkQueue:
@@ -24,14 +31,14 @@ class WorkQueue:
         self._waiting: Final[set[Key]] = set()
         self._working: Final[set[Key]] = set()
         self._again: Final[set[Key]] = set()
-        self._timers: Final[dict[Key, asyncio.TimerHandle]] = {}
+        self._timers: Final[dict[Key, _Timer]] = {}
         self._failures: Final[dict[Key, int]] = {}
 
     def add(self, key: Key) -> None:
         """Ask for a key's turn as soon as possible."""
         timer = self._timers.pop(key, None)
         if timer is not None:
-            timer.cancel()
+            timer.handle.cancel()
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
@@ -43,11 +50,11 @@ class WorkQueue:
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
         timer = self._timers.get(key)
-        if timer is not None and timer.when() <= due:
+        if timer is not None and timer.due <= due:
             return
         if timer is not None:
-            timer.cancel()
-        self._timers[key] = loop.call_at(due, self.add, key)
+            timer.handle.cancel()
+        self._timers[key] = _Timer(due, loop.call_at(due, self.add, key))
 
     async def __aiter__(self) -> AsyncIterator[Key]:
         """Take keys, one after the other, for ever; call `done` or `failed` for each."""

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from mooring.cluster.records import Key
 from mooring.reconcile.queue import WorkQueue
@@ -69,6 +70,18 @@ async def test_later_means_later() -> None:
     assert await take(queue) == _A
     queue.done(_A)
     assert await nothing_comes(queue, within=0.1)
+
+
+def test_later_may_be_the_next_moment() -> None:
+    """uvloop, on which the operator runs, has no timer for less than half a millisecond, and calls at once."""
+
+    async def ask() -> Key:
+        queue = WorkQueue()
+        queue.add_after(_A, 0.0001)
+        queue.add_after(_A, 60)
+        return await take(queue)
+
+    assert uvloop.run(ask()) == _A
 
 
 async def test_a_turn_may_ask_for_the_next() -> None:
