@@ -8,16 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.e2e.support import eventually
-
-#: A leader ends that has not renewed its Lease for seven seconds.
-_LONGEST_PAUSE: Final = 4.5
 
 
 class MooringProcess:
@@ -74,14 +70,11 @@ class MooringProcess:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Let it hang while inside, so that nobody gets an answer, but not so long that it would lose its Lease."""
+        """Let it hang while inside, so that nobody gets an answer; after seven seconds it has lost its Lease, too."""
         os.kill(self.pid, signal.SIGSTOP)
-        timer = threading.Timer(_LONGEST_PAUSE, os.kill, (self.pid, signal.SIGCONT))
-        timer.start()
         try:
             yield
         finally:
-            timer.cancel()
             os.kill(self.pid, signal.SIGCONT)
 
     def status(self, path: str) -> int:

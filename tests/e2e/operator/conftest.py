@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.operator.webhooks import CONFIGURATIONS, await_told
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
 from tests.e2e.stage import Stage
+from tests.e2e.support import eventually
 from tests.programs import Helm
 
 from mooring.sandbox.launcher import Sandbox
@@ -48,6 +50,7 @@ def operator(sandbox: Sandbox, release: Release, tmp_path_factory: pytest.TempPa
     arguments = (*release.arguments, "--port", str(sandbox.extender_port), "--no-set-scheduler-name")
     with MooringProcess(log, *arguments) as process:
         process.await_ready()
+        eventually(lambda: _is_trusted(sandbox))
         yield process
         assert process.exit_code is None, f"the operator ended with {process.exit_code}:\n{process.tail()}"
         assert process.complaints() == []
@@ -67,7 +70,16 @@ def stage(sandbox: Sandbox, namespace: str, operator: MooringProcess, release: R
 def admitted(stage: Stage) -> Stage:
     """Give a stage whose pods come to the webhook when they are created."""
     stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {ADMISSION: "true"}}})
+    # The API server's admission learns of labels by a watch of its own.
+    await_told(stage, "missing")
     return stage
+
+
+def _is_trusted(sandbox: Sandbox) -> bool:
+    """Say whether the API server has the certificate by which it trusts the operator, which serves it a bit earlier."""
+    with sandbox.client() as client:
+        webhooks = client.get(f"{CONFIGURATIONS}/mooring")["webhooks"]
+    return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
 
 def _is_forbidden(event: dict[str, Any]) -> bool:

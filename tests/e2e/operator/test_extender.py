@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import STRICT, ZONE
+from tests.e2e.operator.gates import cordon
 from tests.e2e.stage import Stage, stays
 from tests.e2e.support import eventually
 
@@ -49,10 +50,7 @@ def test_a_strict_pod_waits_while_its_node_is_cordoned(stage: Stage) -> None:
     """It stays Pending with a reason that names its data, and runs there as soon as the node is back."""
     nodes, where = stage.own_nodes(3)
     stage.volume("data", nodes[0])
-    stage.patch(f"/api/v1/nodes/{nodes[0]}", {"spec": {"unschedulable": True}})
-    # The scheduler must have seen it too: a pod that can run nowhere else stays where it is.
-    stage.pod("probe", schedulerName="stork", **where | {"nodeSelector": {manifests.HOSTNAME: nodes[0]}})
-    assert "unschedulable" in stage.unscheduled("probe")
+    cordon(stage, nodes[0], scheduler="stork", **where)
 
     stage.pod("strict", "data", schedulerName="stork", annotations=STRICT, **where)
 
@@ -170,6 +168,9 @@ def test_a_node_whose_storage_is_offline_is_refused(stage: Stage) -> None:
     stage.pod("nowhere", "data", schedulerName="stork", **where)
     assert f"the storage of {DRIVER} on the node is Offline" in stage.unscheduled("nowhere")
     stage.patch(f"/api/v1/nodes/{nodes[0]}", {"metadata": {"annotations": {_STATE: None}}})
+    # A scheduler that heard of it before Mooring was refused again, and tries once more when something else changes.
+    stage.await_known("data", [nodes[0]])
+    stage.patch(f"/api/v1/nodes/{nodes[0]}", {"metadata": {"labels": {"storage": "back"}}})
     assert stage.node_of("nowhere") == nodes[0]
 
 
@@ -177,7 +178,8 @@ def test_a_node_without_the_driver_is_refused(stage: Stage) -> None:
     """Where the driver is not registered, a pod with its volume cannot run."""
     nodes, where = stage.own_nodes(2)
     stage.patch(f"/apis/storage.k8s.io/v1/csinodes/{nodes[0]}", {"spec": {"drivers": []}})
-    stage.volume("data", nodes[1])
+    stage.volume("data", *nodes, known=False)
+    stage.await_known("data", [nodes[1]])
 
     stage.pod("bound", "data", schedulerName="stork", **where | {"nodeSelector": {manifests.HOSTNAME: nodes[0]}})
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import HOSTNAME, Manifest
-from tests.e2e.operator.gates import History
+from tests.e2e.operator.gates import History, cordon, is_given_up
+from tests.e2e.operator.webhooks import stored
 from tests.e2e.stage import VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
@@ -79,17 +80,17 @@ def test_a_pod_that_waits_is_nominated_when_there_is_room(admitted: Stage, histo
     The scheduler is stopped meanwhile, for otherwise it would come down to who is faster.
     """
     nodes, where = admitted.own_nodes(2, cpu="1")
-    admitted.volume("data", nodes[0])
-    admitted.policy("near")
     path = f"/api/v1/nodes/{nodes[0]}"
     if change == "uncordoned":
-        admitted.patch(path, {"spec": {"unschedulable": True}})
+        # First of all: a policy is in force a second after Mooring has heard of it, and of the cordon by then.
+        cordon(admitted, nodes[0], scheduler="default-scheduler", **where)
     else:
         admitted.pod("near-filler", cpu="1", nodeName=nodes[0])
+    admitted.volume("data", nodes[0])
+    admitted.policy("near")
     admitted.pod("filler", cpu="1", nodeName=nodes[1])
     admitted.pod("web", "data", cpu="1", affinity=manifests.on_nodes(nodes[1]), **where)
-    admitted.unscheduled("web")
-    eventually(lambda: given_up(admitted, "web"))
+    eventually(lambda: is_given_up(stored(admitted, "web")))
 
     admitted.sandbox.stop("kube-scheduler")
     try:
@@ -106,15 +107,9 @@ def test_a_pod_that_waits_is_nominated_when_there_is_room(admitted: Stage, histo
     assert history.writes("web")["nomination"] == 1
 
 
-def given_up(stage: Stage, pod: str) -> bool:
-    """Say whether a scheduler has tried to place a pod, in vain."""
-    conditions = stage.client.get(stage.path("pods", pod))["status"].get("conditions", [])
-    return any(each["type"] == "PodScheduled" and each.get("reason") == "Unschedulable" for each in conditions)
-
-
 def nominated(stage: Stage, pod: str) -> str:
     """Give the node that is nominated for a pod now."""
-    return str(stage.client.get(stage.path("pods", pod))["status"].get("nominatedNodeName", ""))
+    return str(stored(stage, pod)["status"].get("nominatedNodeName", ""))
 
 
 def test_nothing_is_nominated_again_in_vain(admitted: Stage, history: History) -> None:
@@ -126,7 +121,8 @@ def test_nothing_is_nominated_again_in_vain(admitted: Stage, history: History) -
         admitted.pod(name, labels={"app": "other"}, nodeName=node)
     admitted.pod("beside", nodeName=nodes[0])
     admitted.pod("web", "data", affinity=apart_from("other"), **where)
-    eventually(lambda: given_up(admitted, "web") and nominated(admitted, "web") == "")
+    eventually(lambda: is_given_up(stored(admitted, "web")) and nominated(admitted, "web") == "")
+    history.await_writes("web", nomination=1)
 
     admitted.delete(admitted.path("pods", "further"))
     stays(lambda: history.writes("web")["nomination"] == 1, seconds=3)

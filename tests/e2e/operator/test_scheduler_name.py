@@ -155,12 +155,15 @@ def test_a_policy_that_only_reports_sets_no_scheduler(adopting: Stage) -> None:
 def test_without_its_scheduler_pods_stay_with_the_stock_one(adopting: Stage) -> None:
     """A pod would wait for ever for a scheduler that is not there; a policy that names it is no exception."""
     adopting.policy("ours", podSelector={"matchLabels": {"app": "ours"}}, schedulerName="mooring", **_STRICT)
+    ours = manifests.pod("strict", "located", labels={"app": "ours"})
+    # Its status is the leader's, and it is another replica that answers.
+    eventually(lambda: terms_of(tried(adopting, ours)))
     adopting.sandbox.stop("mooring-scheduler")
     try:
         eventually(lambda: scheduler_of(adopting) == _STOCK)
 
         pod = adopting.pod("soft", "located")
-        strict = adopting.pod("strict", "located", labels={"app": "ours"})
+        strict = adopting.client.create(adopting.path("pods"), ours)
 
         assert {each["spec"]["schedulerName"] for each in (pod, strict)} == {_STOCK}
         assert adopting.node_of("soft")

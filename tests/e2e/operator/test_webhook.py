@@ -26,6 +26,7 @@ from tests.e2e.operator.webhooks import (
     Patch,
     Replica,
     another_webhook,
+    called,
     expressions,
     on,
     register,
@@ -54,15 +55,11 @@ _EPHEMERAL = {
 
 def comes(stage: Stage, pod: Manifest, *, namespace: str = "") -> bool:
     """Say whether the operator hears of a pod that somebody creates, as a dry run."""
-    before = _reviews(stage)
-    tried(stage, pod, namespace=namespace)
-    return _reviews(stage) > before
-
-
-def _reviews(stage: Stage) -> float:
-    """How many reviews there were so far, but for the operator's own probes."""
-    counts = stage.operator.metrics().items()
-    return sum(count for name, count in counts if "admission_reviews_total" in name and '"probe"' not in name)
+    # A name of its own, because the creation before may be logged only now.
+    name = f"trial-{uuid.uuid4().hex[:8]}"
+    creations = Creations(stage, namespace=namespace)
+    tried(stage, {**pod, "metadata": {**pod["metadata"], "name": name}}, namespace=namespace)
+    return bool(creations.told(name))
 
 
 def _owned(kind: str) -> Manifest:
@@ -185,8 +182,7 @@ def test_asked_again_it_does_nothing_twice(
 
     assert terms_of(pod) == on(*nodes, **(own or {}))
     assert ("mooring.dev/affinity-hash" in pod["metadata"].get("annotations", {})) is (own is None)
-    called = creations.annotations("web")
-    assert json.loads(called["mutation.webhook.admission.k8s.io/round_1_index_0"])["webhook"] == PODS
+    assert PODS in called(creations.annotations("web"), again=True)
     assert admitted.node_of("web") in nodes
 
 
@@ -202,7 +198,7 @@ def test_pods_are_created_while_nobody_answers(stage: Stage, release: Release, t
     stage.volume("data", "node-4")
     stage.policy("near", **_STRICT)
     creations = Creations(stage)
-    register(stage, url=replica.url)
+    register(stage, url=replica.url, timeout=2)
 
     with replica.running() as process:
         eventually(lambda: _is_placed(stage))
@@ -232,7 +228,11 @@ def _is_placed(stage: Stage) -> bool:
 
 
 def _seconds_without_answer(stage: Stage, creations: Creations, name: str) -> float:
-    """Create a pod for which nobody answers, and give the time that it takes."""
+    """Create pods for which nobody answers, and give the time that the quickest takes: a machine may pause."""
+    return min(_seconds_to_create(stage, creations, f"{name}-{number}") for number in range(3))
+
+
+def _seconds_to_create(stage: Stage, creations: Creations, name: str) -> float:
     started = time.monotonic()
     pod = stage.pod(name, "data")
     seconds = time.monotonic() - started
@@ -260,7 +260,7 @@ def _call(
     """Call the webhook as the API server does, trusting what its registration says."""
     address = urlsplit(_webhooks(stage)[0]["clientConfig"]["url"])
     trusting = context or ssl.create_default_context(cadata=_bundle(stage))
-    connection = http.client.HTTPSConnection(address.hostname or "", address.port, timeout=5, context=trusting)
+    connection = http.client.HTTPSConnection(address.hostname or "", address.port, timeout=30, context=trusting)
     with contextlib.closing(connection):
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -347,7 +347,7 @@ def test_lost_certificates_are_made_anew(admitted: Stage, release: Release) -> N
     admitted.sandbox.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump({**secret, "data": data}))
 
     # The keeper looks once a minute.
-    eventually(lambda: _bundle(admitted) != before, timeout=75)
+    eventually(lambda: _bundle(admitted) != before, timeout=150)
     assert admitted.client.get(path)["data"]["ca.crt"] == base64.b64encode(_bundle(admitted).encode()).decode()
     eventually(lambda: _call(admitted, "GET", "/mutate")[0] == 405)
     eventually(lambda: _is_placed(admitted))

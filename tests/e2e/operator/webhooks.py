@@ -26,6 +26,7 @@ PODS = "pods.mooring.dev"
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _NAME = "kubernetes.io/metadata.name"
+_CREATED = 201
 
 Patch = list[dict[str, Any]]
 
@@ -82,20 +83,25 @@ def required(*terms: Manifest) -> Manifest:
 
 
 class Creations:
-    """What the audit log says of the pods that are created in a stage's namespace from now on."""
+    """What the audit log says of the pods that are created in a stage's namespace, or another one, from now on."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, namespace: str = "") -> None:
         self._stage = stage
+        self._namespace = namespace or stage.namespace
         self._since = stage.sandbox.audit_offset()
 
     def all(self) -> list[dict[str, Any]]:
-        """Give what is there by now."""
+        """Give what is there by now.
+
+        What was refused is left out: a StatefulSet's controller that has not heard of its pod yet makes it again.
+        """
         return [
             event
             for event in self._stage.sandbox.audit(since=self._since)
             if (event["verb"], event["objectRef"]["resource"]) == ("create", "pods")
-            and event["objectRef"].get("namespace") == self._stage.namespace
+            and event["objectRef"].get("namespace") == self._namespace
             and "subresource" not in event["objectRef"]
+            and event["responseStatus"]["code"] == _CREATED
         ]
 
     def annotations(self, pod: str) -> dict[str, str]:
@@ -113,19 +119,48 @@ def by_mooring(annotations: Mapping[str, str]) -> dict[str, str]:
     return {key.removeprefix(f"{PODS}/"): value for key, value in annotations.items() if key.startswith(f"{PODS}/")}
 
 
+def called(annotations: Mapping[str, str], *, again: bool = False) -> dict[str, bool]:
+    """Give the webhooks that the API server called for a pod, or called again, and whether each changed the pod."""
+    prefix = f"mutation.webhook.admission.k8s.io/round_{int(again)}_"
+    # The rest of the key counts other tests' webhooks too, as long as the API server has not heard that they are gone.
+    calls = [json.loads(value) for key, value in annotations.items() if key.startswith(prefix)]
+    return {call["webhook"]: call["mutated"] for call in calls}
+
+
+def await_told(stage: Stage, *claims: str, **said: str) -> None:
+    """Wait until the API server asks Mooring about the stage's pods, and Mooring says this of one with these claims."""
+    creations = Creations(stage)
+    numbers = itertools.count(1)
+
+    def told() -> bool:
+        name = f"trial-{next(numbers)}"
+        tried(stage, manifests.pod(name, *claims))
+        found = creations.told(name)
+        assert found, "Mooring was not asked"
+        assert said.items() <= found.items(), f"Mooring says {found}"
+        return True
+
+    eventually(told)
+
+
 def register(
     stage: Stage,
     *,
     url: str = "",
     ca: bytes = b"",
+    timeout: int | None = None,
     conditions: Callable[[list[Manifest]], list[Manifest]] = lambda same: same,
 ) -> None:
-    """Register the release's webhook a second time, for the stage's namespace only, and in other ways as given."""
+    """Register the release's webhook a second time, for the stage's namespace only, and in other ways as given.
+
+    `timeout` is in seconds.
+    """
     configuration = stage.client.get(f"{CONFIGURATIONS}/mooring")
     (webhook,) = [each for each in configuration["webhooks"] if each["name"] == PODS]
     webhook["matchConditions"] = conditions(webhook["matchConditions"])
     webhook["clientConfig"]["url"] = url or webhook["clientConfig"]["url"]
     webhook["clientConfig"]["caBundle"] = base64.b64encode(ca).decode() or webhook["clientConfig"]["caBundle"]
+    webhook["timeoutSeconds"] = timeout or webhook["timeoutSeconds"]
     webhook["namespaceSelector"] = {"matchLabels": {_NAME: stage.namespace}}
     _register(stage, f"copy-{stage.namespace}", webhook)
 
