@@ -80,7 +80,8 @@ def choose(
     if workload.kind not in _EVICTABLE or planned.reason not in _WITHOUT_ROLLOUT or not wanted:
         return Choice(None)
     rollout = rollout_of(workload)
-    if rollout.under_way and not rollout.idle:
+    # The rollout that our own write began is not under way yet as far as its controller has said.
+    if (rollout.under_way or not rollout.seen) and not rollout.idle:
         return Choice(None, why_none="a rollout is under way")
     in_vain = False
     # The highest ordinal first, as a StatefulSet's own rollouts go.

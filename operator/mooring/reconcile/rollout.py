@@ -15,6 +15,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
         mutable: whether the API server takes a change of the template at all.
         idle: whether a change restarts nothing by the workload's kind or state, pods or no pods: it is paused, its
             pods are replaced by hand only, or its template is for pods to come.
+        seen: whether the workload's controller has taken it in as it is; what is counted is older where it has not.
         under_way: whether somebody's rollout is under way, which a change would join.
         wanted: how many pods there should be.
         pods: how many there are, as the workload's controller last said.
@@ -24,6 +25,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
     mutable: bool = True
     idle: bool = False
+    seen: bool = True
     under_way: bool = False
     wanted: int = 1
     pods: int = 0
@@ -64,6 +66,7 @@ def _replicated(workload: Workload, wanted: int, *, idle: bool, surges: bool = F
     updated = status.updated_replicas + min(held_back, status.replicas)
     return Rollout(
         idle=idle,
+        seen=seen,
         under_way=status.replicas > updated,
         wanted=wanted,
         pods=status.replicas,

@@ -33,7 +33,7 @@ def made(kind: str, *, status: Any = None, generation: int = 1, **spec: Any) -> 
             made("Deployment", status={**_DONE, "updatedReplicas": 1}),
             Rollout(wanted=2, pods=2, surges=True, under_way=True, serving=False),
         ),
-        (made("Deployment", generation=2), Rollout(wanted=2, pods=2, surges=True, serving=False)),
+        (made("Deployment", generation=2), Rollout(wanted=2, pods=2, surges=True, seen=False, serving=False)),
         (
             made("Deployment", status={**_DONE, "availableReplicas": 1}),
             Rollout(wanted=2, pods=2, surges=True, serving=False),
