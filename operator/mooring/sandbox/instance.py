@@ -123,7 +123,10 @@ class Sandbox:
         if not self.layout.audit_log.exists():
             return
         with self.layout.audit_log.open("rb") as log:
-            log.seek(since)
+            if since:
+                # A line that was half written when the offset was taken tells of what was before it.
+                log.seek(since - 1)
+                log.readline()
             for line in log:
                 # The last line may be half written.
                 if line.endswith(b"\n"):
