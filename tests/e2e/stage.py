@@ -196,9 +196,17 @@ class Stage:
             if error.status != 404:
                 raise
 
-    def change_template(self, deployment: str, body: Any) -> None:
-        """Change a Deployment's template as a user does, which starts a rollout."""
-        self.patch(self.path("deployments", deployment), {"spec": {"template": body}})
+    def begin_rollout(self, deployment: str, template: Any) -> None:
+        """Change a Deployment's template as a user does, and hold the rollout until `end_rollout`.
+
+        On fake nodes any other is over before anybody can join it. The Deployment must not allow unavailable pods.
+        """
+        # The API server wants less than the progress deadline, which is ten minutes by default.
+        self.patch(self.path("deployments", deployment), {"spec": {"minReadySeconds": 300, "template": template}})
+
+    def end_rollout(self, deployment: str) -> None:
+        """Let a rollout that was begun go on."""
+        self.patch(self.path("deployments", deployment), {"spec": {"minReadySeconds": 0}})
 
     def node_of(self, pod: str) -> str:
         """Wait until a pod is scheduled, and give its node."""
@@ -254,15 +262,25 @@ class Stage:
         """Give a condition as it is now, empty if there is none."""
         return self._condition(self.path(kind, name), condition) or {}
 
-    def await_reason(self, kind: str, name: str, condition: str, reason: str) -> Manifest:
-        """Wait until a condition has this reason, and give it."""
+    def await_reason(self, kind: str, name: str, condition: str, reason: str, *, saying: str = "") -> Manifest:
+        """Wait until a condition has this reason, with this in its message, and give it."""
 
         def has_reason() -> Manifest:
             found = self.condition(kind, name, condition)
             assert found.get("reason") == reason, f"{condition} of {name} is {found}"
+            assert saying in found["message"], f"{condition} of {name} is {found}"
             return found
 
         return eventually(has_reason)
+
+    def await_seen(self, kind: str, name: str) -> None:
+        """Wait until a workload's controller has taken in what was written last: its next pods are made of that."""
+
+        def is_seen() -> bool:
+            found = self.client.get(self.path(kind, name))
+            return bool(found["status"].get("observedGeneration", 0) >= found["metadata"]["generation"])
+
+        eventually(is_seen)
 
     def policy_status(self, name: str) -> Manifest:
         """Give a policy's status as it is now, empty if there is none."""

@@ -1,11 +1,14 @@
 """Every kind of workload: what its template gets, what is said of it, and what is left alone."""
 
+import time
 from typing import Any
 
 import pytest
 from tests.e2e import manifests
-from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, is_complete, stays
 from tests.e2e.support import eventually
+
+from mooring.reconcile.controller import STATEFUL_SET_DELAY
 
 _STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 
@@ -45,25 +48,28 @@ def test_a_stateful_set_with_claims_of_each_pod_is_left_to_admission(admitted: S
 
 
 def test_conditions_of_a_stateful_set_are_put_back_without_a_loop(stage: Stage) -> None:
-    """Its controller drops them with each of its writes: while it scales to 20, ours come less often than its own."""
+    """Its controller drops them with each of its writes: while it scales to 20, ours come once a second at most."""
     places = {f"data-pg-{number}": ["node-1"] for number in range(20)}
     stage.volumes(places)
     stage.policy("near", **_STRICT)
     parallel = {"replicas": 1, "podManagementPolicy": "Parallel"}
-    stage.workload("StatefulSet", "pg", own_claim="data", spec=parallel)
+    elsewhere = {"nodeSelector": {manifests.HOSTNAME: "node-2"}}
+    stage.workload("StatefulSet", "pg", own_claim="data", spec=parallel, **elsewhere)
     stage.await_reason("statefulsets", "pg", PLACEMENT_APPLIED, "PerPod")
-    since = stage.sandbox.audit_offset()
+    since, started = stage.sandbox.audit_offset(), time.monotonic()
 
     stage.sandbox.kubectl("scale", "statefulset/pg", "--replicas=20", "-n", stage.namespace)
-    stage.sandbox.kubectl("rollout", "status", "statefulset/pg", "-n", stage.namespace)
+    stage.sandbox.kubectl("rollout", "status", "statefulset/pg", "-n", stage.namespace, timeout=180)
 
+    # What was said of fewer pods is said anew.
+    stage.await_reason("statefulsets", "pg", VOLUME_LOCAL, "NotLocal", saying="20 of 20 pods")
     stage.await_reason("statefulsets", "pg", PLACEMENT_APPLIED, "PerPod")
-    assert eventually(lambda: stage.condition("statefulsets", "pg", VOLUME_LOCAL))
-    before = _status_writes(stage, since)
-    stays(lambda: bool(stage.condition("statefulsets", "pg", VOLUME_LOCAL)), seconds=3)
-    after = _status_writes(stage, since)
-    assert after[0] == before[0]
-    assert after[0] < after[1], f"{after[0]} writes of ours against {after[1]} of the controller's"
+    seconds = time.monotonic() - started
+    said = stage.client.get(stage.path("statefulsets", "pg"))
+    stays(lambda: stage.client.get(stage.path("statefulsets", "pg")) == said, seconds=3)
+    ours, others = _status_writes(stage, since)
+    # Some come at once: because of the scaling itself, or of a node of an earlier test that goes.
+    assert ours <= seconds / STATEFUL_SET_DELAY + 3, f"{ours} writes of ours, {others} of the controller's"
 
 
 def _status_writes(stage: Stage, since: int) -> tuple[int, int]:
@@ -107,6 +113,7 @@ def test_a_replica_set_of_its_own_gets_its_terms_at_once(stage: Stage) -> None:
     assert nodes_in(stage.affinity_of("web", kind="replicasets")) == {"node-3"}
     assert [each["metadata"]["uid"] for each in stage.pods_of("web")] == [pod["metadata"]["uid"]]
 
+    stage.await_seen("replicasets", "web")
     stage.delete(stage.path("pods", pod["metadata"]["name"]))
 
     stage.await_reason("replicasets", "web", VOLUME_LOCAL, "AllLocal")
@@ -121,13 +128,13 @@ def test_a_suspended_job_gets_its_terms_before_it_starts(stage: Stage) -> None:
 
     stage.await_reason("jobs", "once", PLACEMENT_APPLIED, "Applied")
     assert nodes_in(stage.affinity_of("once", kind="jobs")) == {"node-4"}
-    eventually(lambda: stage.condition("jobs", "once", "Suspended")["status"] == "True")
+    eventually(lambda: stage.condition("jobs", "once", "Suspended").get("status") == "True")
 
     stage.patch(stage.path("jobs", "once"), {"spec": {"suspend": False}})
 
     pod, *_ = eventually(lambda: stage.pods_of("once"))
     assert stage.node_of(pod["metadata"]["name"]) == "node-4"
-    eventually(lambda: stage.condition("jobs", "once", "Suspended")["status"] == "False")
+    eventually(lambda: stage.condition("jobs", "once", "Suspended").get("status") == "False")
     assert stage.condition("jobs", "once", PLACEMENT_APPLIED)
 
 
@@ -205,6 +212,7 @@ def test_what_a_deployment_owns_is_the_deployments(stage: Stage) -> None:
     stage.policy("near", **_STRICT)
     stage.deployment("web", "data")
     eventually(lambda: stage.condition("deployments", "web", PLACEMENT_APPLIED))
+    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "web"))))
 
     owned = stage.client.get(stage.path("replicasets"))["items"]
 
@@ -228,6 +236,7 @@ def test_terms_that_keep_a_pod_waiting_go_with_their_policy(stage: Stage) -> Non
     stage.delete(stage.path("volumeplacementpolicies", "near"))
 
     eventually(lambda: stage.affinity_of("pg", kind="statefulsets") == {})
+    stage.await_seen("statefulsets", "pg")
     stage.delete(stage.path("pods", "pg-0"))
     assert stage.node_of("pg-0") == nodes[1]
 
@@ -235,8 +244,8 @@ def test_terms_that_keep_a_pod_waiting_go_with_their_policy(stage: Stage) -> Non
 def test_a_pod_that_waits_because_of_a_rule_says_so(admitted: Stage) -> None:
     """The event names the rule, the nodes with the data, and what keeps the pod off each; once, not with every try."""
     nodes, fields = admitted.own_nodes(3)
-    admitted.volume("data", nodes[0], nodes[1], known=False)
     admitted.sandbox.kubectl("cordon", nodes[0])
+    admitted.volume("data", nodes[0], nodes[1])
     admitted.policy("near", **_STRICT)
 
     admitted.pod("big", "data", cpu="9", **fields)
