@@ -30,10 +30,30 @@ func runKwok() {
 	exitOn(command.ExecuteContext(ctx))
 }
 
+// podDelete is kwok's own stage, but for pods without grace, which the API server deletes by itself: kwok names a pod
+// and not its uid, so that what it asks for, late, would meet the next pod of that name, such as a StatefulSet's.
+const podDelete = `apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata:
+  name: pod-delete
+spec:
+  resourceRef:
+    apiGroup: v1
+    kind: Pod
+  selector:
+    matchExpressions:
+    - key: '.metadata.deletionTimestamp'
+      operator: 'Exists'
+    - key: '.metadata.deletionGracePeriodSeconds | select(. > 0)'
+      operator: 'Exists'
+  next:
+    delete: true
+`
+
 // printKwokStages writes the stages that make nodes Ready and pods run, complete and go, as kwok's --config reads them.
 func printKwokStages() {
 	stages := []string{
-		fast.DefaultNodeInit, podfast.DefaultPodReady, podfast.DefaultPodComplete, podfast.DefaultPodDelete,
+		fast.DefaultNodeInit, podfast.DefaultPodReady, podfast.DefaultPodComplete, podDelete,
 	}
 	for _, stage := range stages {
 		fmt.Fprintf(os.Stdout, "---\n%s\n", stage)
