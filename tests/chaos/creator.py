@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from tests.chaos.clock import Clock
 from tests.chaos.crowd import Creation
 from tests.e2e.manifests import Manifest
 
@@ -32,8 +33,8 @@ class Creator:
         self.refusals: Final[list[str]] = []
         self._sandbox: Final = sandbox
 
-    def create(self, creations: Sequence[Creation], *, since: float) -> None:
-        """Create all of them, each at its time after `since` (of the monotonic clock), and return then.
+    def create(self, creations: Sequence[Creation], *, clock: Clock) -> None:
+        """Create all of them, each at its time, and return then.
 
         Raises:
             ApiError: the API server refuses one.
@@ -44,7 +45,7 @@ class Creator:
         def work() -> None:
             with self._sandbox.client() as client:
                 for creation in pending:
-                    time.sleep(max(0.0, since + creation.at - time.monotonic()))
+                    clock.wait_until(creation.at)
                     self._insist(client, creation)
 
         with ThreadPoolExecutor(_CLIENTS) as pool:

@@ -8,7 +8,8 @@ fit, for the storm leaves room near the data of each:
 - A pod of a workload whose rule is strict is local in the end, answered or not: `updateMode: Reconcile` changes the
   template or evicts the pod, until a replacement is answered.
 - Any other pod, created while every replica was dead or not ready, or whose call broke, may run anywhere, and nothing
-  moves it. How many of them are remote is told, those with a strict rule too.
+  moves it; so may one whose claim was missing while no replica had heard of pods for so long that it held none back.
+  How many of them are remote is told, those with a strict rule too.
 
 Nothing is kept quiet: the condition VolumeLocal of each pod with a rule says truly whether it runs near its data.
 
@@ -136,10 +137,16 @@ def _answered_names(sight: Sight) -> frozenset[str]:
     answered: dict[str, bool] = {}
     for name, event in _written_pods(sight):
         if event["verb"] == "create":
-            answered[name] = by_mooring(event["annotations"]).get("placement", "undecided") != "undecided"
+            answered[name] = _is_answer(by_mooring(event["annotations"]))
         elif _is_release(event, sight):
             answered[name] = True
     return frozenset(name for name, was_answered in answered.items() if was_answered)
+
+
+def _is_answer(told: Mapping[str, str]) -> bool:
+    """Whether a pod was given a place, or will be once that is known."""
+    placement = told.get("placement", "undecided")
+    return "gate" in told if placement == "unknown" else placement != "undecided"
 
 
 def _held(crowd: Crowd, sight: Sight) -> Iterator[float]:

@@ -67,7 +67,7 @@ SMALL: Final = Size(
     pods=50,
     nodes=12,
     seconds=18,
-    settling=180,
+    settling=400,  # a pod that it gave up kube-scheduler tries again after five minutes at the latest
     strikes=(
         Strike(3, Blow.KILL_ALL),
         Strike(9, Blow.STOP_API_SERVER, 5),

@@ -119,8 +119,14 @@ class Replacer:
         self._stage = stage
 
     def sync(self, manifest: Manifest) -> None:
-        """Replace the whole object."""
-        kubectl(self._stage, "replace", manifest=manifest)
+        """Replace the whole object, which kubectl does by optimistic locking."""
+
+        def replaces() -> bool:
+            kubectl(self._stage, "replace", manifest=manifest)
+            return True
+
+        # Whoever else writes meanwhile makes it begin anew.
+        eventually(replaces)
 
 
 class Putter:

@@ -10,6 +10,7 @@ from tests.e2e import manifests
 from tests.e2e.gitops import GIT, ArgoClientSide, ArgoServerSide, Flux, Git, HelmRelease, Putter, Replacer, kubectl
 from tests.e2e.manifests import Manifest
 from tests.e2e.operator.test_moves import evictions
+from tests.e2e.operator.vocabulary import bound_to
 from tests.e2e.stage import PLACEMENT_APPLIED, Stage, is_complete, stays
 from tests.e2e.support import eventually
 from tests.programs import Helm, HelmError
@@ -240,12 +241,14 @@ def test_a_list_in_git_is_never_written(stage: Stage, kind: str, git: Git) -> No
 
 def test_a_list_in_git_takes_over_and_is_free_when_git_gives_it_up(stage: Stage, kind: str, git: Git) -> None:
     """Mooring's terms give way in Git's own rollout, and come back once, when Git has none any more."""
-    (near, far), where = stage.own_nodes(2)
-    stage.volume("data", near)
+    nodes, where = stage.own_nodes(2)
+    stage.volume("data")
     app = App(stage, kind, git, **where)
-    stage.sandbox.kubectl("cordon", near)
     app.start()
-    stage.sandbox.kubectl("uncordon", near)
+    far = app.settle()
+    (near,) = {*nodes} - {far}
+    stage.move_data("data", near)
+    stage.await_known("data", [near])
     stage.policy("near", **_RECONCILE)
     app.await_at(near)
 
@@ -258,12 +261,14 @@ def test_a_list_in_git_takes_over_and_is_free_when_git_gives_it_up(stage: Stage,
     assert app.facts == Facts(generation=3, rollouts=3, writes=1)
     assert app.affinity == manifests.on_nodes(far)["nodeAffinity"]
 
-    # So the pod is away from its data after Git's rollout, and there is a reason to write.
-    stage.sandbox.kubectl("cordon", near)
+    # So the pod is away from its data after Git's rollout, and there is a reason to write. The scheduler learns of its
+    # own pods in order, but of what happens to nodes at another time.
+    stage.pod("filler", cpu="8", **bound_to(near, **where))
+    assert stage.node_of("filler") == near
     app.in_git(None)
     app.sync()
     app.settle()
-    stage.sandbox.kubectl("uncordon", near)
+    stage.delete(stage.path("pods", "filler"))
 
     app.await_reason("Applied")
     app.settle()

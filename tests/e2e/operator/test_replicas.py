@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from tests.e2e.process import MooringProcess
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import apply_crds, eventually
 
+from mooring.reconcile.gatekeeper import SWEEP_SECONDS
 from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox, up
 from mooring.sandbox.processes import free_ports
 
 _STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
+#: A machine that runs tests may stand still for so long, in seconds: what must happen within a time gets this on top.
+_SLACK = 5
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/mooring-system/leases/mooring"
 
 Start = Callable[..., MooringProcess]
@@ -115,16 +119,18 @@ def hold(stage: Stage, pod: str, claim: str) -> None:
     assert is_held(stage.pod(pod, claim, affinity=manifests.on_nodes("node-4")))
 
 
-def let_through(stage: Stage, replica: MooringProcess) -> set[str]:
-    """Give the pods of a stage that a replica says it let through."""
-    done = [line["pod"].split("/") for line in replica.lines() if line["event"] == "let through"]
-    return {pod for namespace, pod in done if namespace == stage.namespace}
+def let_through(stage: Stage, replica: MooringProcess, *, within: float = inf) -> set[str]:
+    """Give the pods of a stage that a replica says it let through, so many seconds after it first saw them."""
+    done = [line for line in replica.lines() if line["event"] == "let through" and line["milliseconds"] < within * 1e3]
+    pods = (line["pod"].split("/") for line in done)
+    return {pod for namespace, pod in pods if namespace == stage.namespace}
 
 
 def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start: Start) -> None:
     """Within 15 s another replica goes on with the work; each template is written once, each event is there once."""
-    first, second = start("first"), start("second")
-    assert leader(client) == "first"
+    first = start("first")
+    eventually(lambda: leader(client) == "first")
+    second = start("second")
     stage = stage_of(cluster, client, second)
     stage.volumes({"data": ["node-2"]}, modes=["ReadWriteMany"])
     stage.policy("near", **_STRICT)
@@ -138,9 +144,9 @@ def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start:
     for name in names[10:]:
         stage.deployment(name, "data", replicas=0)
 
-    eventually(lambda: leader(client) == "second", timeout=15)
+    eventually(lambda: leader(client) == "second", timeout=15 + _SLACK)
     stage.await_reason("deployments", names[-1], PLACEMENT_APPLIED, "Applied")
-    assert time.monotonic() - killed < 15
+    assert time.monotonic() - killed < 15 + _SLACK
     for name in names:
         stage.await_reason("deployments", name, PLACEMENT_APPLIED, "Applied")
     assert {_generation(stage, name) for name in names} == {2}
@@ -162,7 +168,7 @@ def _repeated_events(stage: Stage) -> dict[Any, int]:
 def test_a_leader_that_ends_hands_over_at_once(cluster: Sandbox, client: ApiClient, start: Start) -> None:
     """SIGTERM, as in a rolling update: the Lease is given up, and nobody waits until it has run out."""
     first = start("first")
-    eventually(lambda: leader(client) == "first", timeout=20)
+    eventually(lambda: leader(client) == "first")
     second = start("second")
     stage = stage_of(cluster, client, second)
     stage.volume("data", "node-2", known=False)
@@ -170,8 +176,9 @@ def test_a_leader_that_ends_hands_over_at_once(cluster: Sandbox, client: ApiClie
 
     first.terminate()
 
-    assert first.wait(timeout=10) == 0
-    eventually(lambda: leader(client) == "second", timeout=5)
+    assert first.wait(timeout=10 + _SLACK) == 0
+    assert leader(client) != "first"
+    eventually(lambda: leader(client) == "second", timeout=3 + _SLACK)
     stage.policy("near")
     stage.await_reason("pods", "waits", VOLUME_LOCAL, stage_reason(stage))
 
@@ -184,7 +191,7 @@ def stage_reason(stage: Stage) -> str:
 def test_a_follower_answers_and_writes_nothing(cluster: Sandbox, client: ApiClient, start: Start) -> None:
     """The schedulers may ask any replica; only the leader's name is in the audit log's writes."""
     start("first")
-    eventually(lambda: leader(client) == "first", timeout=20)
+    eventually(lambda: leader(client) == "first")
     second = start("second")
     stage = stage_of(cluster, client, second)
     stage.volume("data", "node-3")
@@ -200,7 +207,7 @@ def test_a_follower_answers_and_writes_nothing(cluster: Sandbox, client: ApiClie
 def test_read_only_only_reports(cluster: Sandbox, client: ApiClient, start: Start) -> None:
     """Every rule is an Audit: no template, no pod and no node's chances are changed, but conditions tell all."""
     reader = start("reader", "--read-only")
-    eventually(lambda: leader(client) == "reader", timeout=20)
+    eventually(lambda: leader(client) == "reader")
     stage = stage_of(cluster, client, reader)
     stage.volume("data", "node-2", known=False)
     stage.deployment("shop", "data", affinity=manifests.on_nodes("node-4"))
@@ -220,7 +227,10 @@ def test_read_only_only_reports(cluster: Sandbox, client: ApiClient, start: Star
 
 
 def test_each_replica_lets_through_what_it_gated(client: ApiClient, gating: Crew) -> None:
-    """Whoever leads: both gate the pods that come to them, say so on them, and release those and no others."""
+    """Whoever leads: both gate the pods that come to them, say so on them, and release those and no others.
+
+    Only what one of them has not released for a while the leader does, which a slow machine may show.
+    """
     stages = {"first": gating("first"), "second": gating("second")}
     assert leader(client) == "first"
     pods = [f"web-{number}" for number in range(10)]
@@ -234,8 +244,10 @@ def test_each_replica_lets_through_what_it_gated(client: ApiClient, gating: Crew
     first, second = stages.values()
     for own, other in ((first, second), (second, first)):
         assert set(own.nodes_of(pods).values()) == {"node-2"}
-        eventually(lambda own=own: let_through(own, own.operator) == set(pods))  # type: ignore[misc]
-        assert let_through(own, other.operator) == set()
+        both = (own.operator, other.operator)
+        eventually(lambda own=own, both=both: set.union(*(let_through(own, each) for each in both)) == set(pods))  # type: ignore[misc]
+        assert let_through(own, own.operator) != set()
+        assert let_through(own, other.operator, within=SWEEP_SECONDS) == set()
 
 
 def test_pods_of_a_killed_replica_are_let_through_by_the_leader(client: ApiClient, gating: Crew) -> None:
@@ -248,7 +260,7 @@ def test_pods_of_a_killed_replica_are_let_through_by_the_leader(client: ApiClien
     stays(lambda: is_held(stored(second, "late")), seconds=3)
     second.volume("data", "node-3", known=False)
 
-    eventually(lambda: let_through(second, first.operator) == {"late"}, timeout=5)
+    eventually(lambda: let_through(second, first.operator) == {"late"}, timeout=5 + _SLACK)
     assert second.node_of("late") == "node-3"
 
 
@@ -262,7 +274,7 @@ def test_pods_of_a_killed_leader_are_let_through_by_the_next(client: ApiClient, 
     first.volume("data", "node-3", known=False)
 
     # The Lease, the leader's patience with others' pods, and some slack.
-    eventually(lambda: let_through(first, second.operator) == {"late"}, timeout=15 + 2 + 3)
+    eventually(lambda: let_through(first, second.operator) == {"late"}, timeout=15 + 2 + 3 + _SLACK)
     assert first.node_of("late") == "node-3"
 
 
@@ -272,7 +284,7 @@ def test_without_any_replica_nobody_is_held(gating: Crew, start: Start) -> None:
     hold(stage, "late", "data")
 
     os.kill(stage.operator.pid, 9)
-    stage.operator.wait(timeout=5)
+    stage.operator.wait(timeout=20)
     stage.volume("data", "node-3", known=False)
     assert not is_held(stage.pod("new", "data", affinity=manifests.on_nodes("node-4")))
     assert stage.node_of("new") == "node-4"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from tests.e2e import manifests
+from tests.e2e.operator.gates import is_held
+from tests.e2e.operator.webhooks import tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage
@@ -107,6 +109,7 @@ def _tour(stage: Stage) -> None:
     idle = {"replicas": 0}
     kinds = {"Deployment": idle, "StatefulSet": idle, "ReplicaSet": idle, "CronJob": {}, "Job": {"suspend": True}}
     stage.cluster_policy("near", namespaceSelector={}, **_STRICT)
+    eventually(lambda: is_held(tried(stage, manifests.pod("trial", "late"))))
     stage.pod("held", "late")  # and let through when its claim is there
     stage.volume("late", "node-2")
     assert stage.node_of("held") == "node-2"

@@ -22,6 +22,9 @@ from tests.e2e.wire import Wire, api_wire, through
 
 from mooring.sandbox.launcher import Sandbox, up
 
+#: A machine that runs tests may stand still for so long, in seconds: what must happen within a time gets this on top.
+_SLACK = 5
+
 
 @pytest.fixture(scope="module")
 def breakable() -> Iterator[Sandbox]:
@@ -122,7 +125,7 @@ def test_a_restart_writes_nothing_and_forgets_nothing(own: Stage, tmp_path: Path
         for pod in own.pods_of(name):
             own.await_reason("pods", pod["metadata"]["name"], VOLUME_LOCAL, "AllLocal")
     own.operator.terminate()
-    assert own.operator.wait(timeout=5) == 0
+    assert own.operator.wait(timeout=30) == 0
 
     since = own.sandbox.audit_offset()
     with operate(own.sandbox, tmp_path / "second") as second:
@@ -133,7 +136,7 @@ def test_a_restart_writes_nothing_and_forgets_nothing(own: Stage, tmp_path: Path
         patched = [event for event in own.sandbox.audit(user="mooring", since=since) if event["verb"] == "patch"]
         assert [event for event in patched if event["objectRef"]["resource"] != "leases"] == []
         second.terminate()
-        assert second.wait(timeout=5) == 0
+        assert second.wait(timeout=30) == 0
 
     own.delete(own.path("volumeplacementpolicies", "leave"))
     with operate(own.sandbox, tmp_path / "third") as third:
@@ -149,33 +152,36 @@ def test_sigterm_drains(breakable: Sandbox, tmp_path: Path) -> None:
     with operate(breakable, tmp_path / "log") as process:
         process.await_ready()
         address = urlsplit(process.url)
-        idle = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        idle = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
         idle.request("GET", "/healthz")
         assert idle.getresponse().read() == b"ok\n"
         body = json.dumps({"Pod": manifests.pod("p", "c"), "NodeNames": [f"n{i}" for i in range(5000)]}).encode()
         halfway = threading.Barrier(9)
 
         def ask() -> int:
-            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
             with contextlib.closing(connection):
                 connection.putrequest("POST", "/scheduler/filter")
                 connection.putheader("Content-Length", str(len(body)))
                 connection.endheaders(body[:1000])
-                halfway.wait(10)  # SIGTERM comes here
-                halfway.wait(10)
+                halfway.wait(30)  # SIGTERM comes here
+                halfway.wait(30)
                 connection.send(body[1000:])
                 answer = connection.getresponse()
                 return answer.status if len(json.loads(answer.read())["NodeNames"]) == 5000 else 0
 
         with ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(ask) for _ in range(8)]
-            halfway.wait(10)
+            halfway.wait(30)
+            # It answers in the order in which it was asked: now it has begun with those before.
+            assert process.status("/healthz") == 200
             started = time.monotonic()
             process.terminate()
-            eventually(lambda: "draining" in process.tail())
-            halfway.wait(10)
+            eventually(lambda: "draining" in process.tail(), every=0.02)
+            halfway.wait(30)
             assert [each.result() for each in asked] == [200] * 8
-            assert process.wait(timeout=5 - (time.monotonic() - started)) == 0
+            assert process.wait(timeout=30) == 0
+            assert time.monotonic() - started < 5 + _SLACK
         idle.close()
         assert process.complaints() == []
 
@@ -190,7 +196,8 @@ def test_a_lost_api_server_is_survived(own: Stage, wire: Wire) -> None:
         eventually(lambda: len(load.answers) > 20)
         with wire.down():
             before = len(load.answers)
-            eventually(lambda: len(load.answers) > before + 50)
+            # Few, so that it is over before a leader would have to renew its Lease even where each takes long.
+            eventually(lambda: len(load.answers) > before + 10)
             assert own.operator.status("/readyz") == 200
 
         # What changes from now on flows again, in both directions.
@@ -204,8 +211,7 @@ def test_a_lost_api_server_is_survived(own: Stage, wire: Wire) -> None:
     assert own.operator.pid == pid
     assert own.operator.exit_code is None
     # kopf calls each of its own retries an error.
-    retries = [line for line in own.operator.complaints() if line["event"].startswith("Request attempt #")]
-    assert own.operator.complaints() == retries
+    assert [line for line in own.operator.complaints() if not line["event"].startswith("Request attempt #")] == []
     restarts = [name for name in own.operator.metrics() if name.startswith("mooring_watch_restarts_total")]
     assert restarts
 

@@ -11,6 +11,8 @@ import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import HOSTNAME, Manifest
 from tests.e2e.operator.conftest import ADMISSION
+from tests.e2e.operator.gates import is_held
+from tests.e2e.operator.webhooks import tried
 from tests.e2e.stage import Stage
 from tests.e2e.support import eventually
 
@@ -41,6 +43,8 @@ def opted_in(stage: Stage, scheduler: str) -> Manifest:
         return {"schedulerName": STORK}
     stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {ADMISSION: "true"}}})
     stage.policy("near")
+    # The API server's admission learns of labels by a watch of its own.
+    eventually(lambda: is_held(tried(stage, manifests.pod("trial", "missing"))))
     return {}
 
 
@@ -104,17 +108,21 @@ def scores(stage: Stage, pod: Manifest, nodes: list[str]) -> list[int]:
     return [each["Score"] for each in stage.operator.ask("prioritize", {"Pod": pod, "NodeNames": nodes})]
 
 
-def given_up(stage: Stage, pod: str) -> str:
-    """Wait until a scheduler has tried to place a pod, in vain, and give what it says."""
+def await_given_up(stage: Stage, pod: str, reason: str) -> None:
+    """Wait until a scheduler has tried to place a pod, in vain, and says this.
 
-    def tried() -> str:
+    It may have said something else before: that a claim is not there, of which it learns by a watch of its own.
+    """
+
+    def is_said() -> bool:
         conditions = stage.client.get(stage.path("pods", pod))["status"].get("conditions", [])
-        return next((each["message"] for each in conditions if each.get("reason") == "Unschedulable"), "")
+        said = [each["message"] for each in conditions if each.get("reason") == "Unschedulable"]
+        assert any(reason in message for message in said), f"of {pod} the scheduler says {said}"
+        return True
 
-    return eventually(tried)
+    eventually(is_said)
 
 
 def await_refused(stage: Stage, scheduler: str, pod: str, reason: str) -> None:
     """Wait until a pod is given up: the stock scheduler knows its affinity, the other one what Mooring says."""
-    said = given_up(stage, pod)
-    assert (reason if scheduler == STORK else "didn't match Pod's node affinity") in said
+    await_given_up(stage, pod, reason if scheduler == STORK else "didn't match Pod's node affinity")

@@ -147,6 +147,21 @@ def test_letting_a_pod_through_is_an_answer() -> None:
     }
 
 
+@pytest.mark.parametrize(("told", "answered"), [({}, 0), ({"pods.mooring.dev/gate": "mooring.dev/placement"}, 1)])
+def test_a_pod_whose_claim_is_missing_is_answered_by_being_held(told: dict[str, str], answered: int) -> None:
+    """One that was not held, because nobody could have let it through, may run anywhere."""
+    crowd = crowd_of_25()
+    sight = calm(crowd)
+    name = "soft-late-claim-1"
+    audited = [event for event in sight.audited if event["objectRef"]["name"] != name]
+    unknown = _event("create", name, {"pods.mooring.dev/placement": "unknown", **told})
+
+    rows = judge(crowd, msgspec.structs.replace(sight, audited=[*audited, unknown])).rows
+
+    (late,) = (row for row in rows if row.kind.name == "soft-late-claim")
+    assert late.answered == late.wanted - 1 + answered
+
+
 def test_a_storm_that_admission_slept_through_shows_nothing() -> None:
     """Without answers there is nothing that had to be local."""
     crowd = crowd_of_25()
