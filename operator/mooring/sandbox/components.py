@@ -188,7 +188,8 @@ def scheduler_config(layout: Layout, name: str) -> dict[str, Any]:
         "weight": 5,
         "nodeCacheCapable": True,
         "ignorable": True,
-        "httpTimeout": "2s",
+        # The chart has 2 s; a machine that carries the whole cluster may pause for longer.
+        "httpTimeout": "10s",
     }
     return config | {
         "leaderElection": {"leaderElect": True, "resourceName": LEASE, "resourceNamespace": NAMESPACE},
