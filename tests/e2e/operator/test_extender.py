@@ -109,7 +109,7 @@ def hold_strict_pod(stage: Stage, **fields: Any) -> None:
 
 
 def test_an_extender_that_does_not_answer_is_passed_over(stage: Stage) -> None:
-    """In the end: `ignorable` keeps a pod from waiting, and a strict rule that only the extender knows does not hold."""
+    """In the end: `ignorable` keeps no pod waiting, and a strict rule that only the extender knows does not hold."""
     # With one node that will do it is not asked for scores, which would take as long again.
     hold_strict_pod(stage, nodeSelector={manifests.HOSTNAME: "node-2"})
 
