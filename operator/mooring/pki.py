@@ -89,7 +89,7 @@ def read_pair(key: bytes, certificate: bytes) -> Pair:
     try:
         private = serialization.load_pem_private_key(key, password=None)
         public = x509.load_pem_x509_certificate(certificate).public_key()
-    except (TypeError, UnsupportedAlgorithm) as error:
+    except (TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise ValueError(f"not a key and a certificate of ours: {error}") from error
     if not (isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1)):
         raise ValueError("the key is not an ECDSA key on P-256")  # noqa: TRY004 - it is what a file says, no argument
@@ -104,7 +104,10 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
     Raises:
         ValueError: there is none, or one of them is malformed.
     """
-    return x509.load_pem_x509_certificates(pem)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except x509.InvalidVersion as error:
+        raise ValueError(f"not a certificate: {error}") from error
 
 
 def is_accepted(

