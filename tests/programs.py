@@ -34,7 +34,7 @@ class Helm:
         homes = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         self._environment = others | homes | {"KUBECONFIG": os.devnull}
 
-    def __call__(self, *arguments: str, values: Mapping[str, Any] | None = None, timeout: float = 120) -> str:
+    def __call__(self, *arguments: str, values: Mapping[str, Any] | None = None, timeout: float = 300) -> str:
         """Run helm, with these values if any are given, and give what it printed.
 
         Raises:

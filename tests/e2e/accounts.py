@@ -16,3 +16,12 @@ def service_account_kubeconfig(sandbox: Sandbox, *, namespace: str, name: str, f
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     file.chmod(0o600)
     return file
+
+
+def may(sandbox: Sandbox, user: str, verb: str, resource: str, namespace: str) -> bool:
+    """Ask the API server's own authorizer whether a user may do something in a namespace.
+
+    It hears of new roles and bindings some time after they are there.
+    """
+    asked = ("auth", "can-i", verb, resource, "-n", namespace, f"--as={user}")
+    return sandbox.kubectl(*asked, check=False).strip() == "yes"

@@ -39,6 +39,6 @@ def namespace(sandbox: Sandbox) -> Iterator[str]:
         client.create("/api/v1/namespaces", {"metadata": {"name": name}})
         eventually(lambda: client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
     yield name
-    # A connection that was idle for a minute may be gone.
+    # By a new connection: a test may have stopped the API server meanwhile.
     with sandbox.client() as client:
         client.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -56,7 +56,7 @@ class MooringProcess:
         """Where it listens, as its log says; waits for that."""
         return str(eventually(lambda: self._said("listening"))["url"])
 
-    def await_ready(self, *, timeout: float = 30) -> None:
+    def await_ready(self, *, timeout: float = 60) -> None:
         """Return when its index is complete."""
         eventually(lambda: self.status("/readyz") == 200, timeout=timeout)
 
@@ -94,7 +94,7 @@ class MooringProcess:
     def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
         """Send one request over plain HTTP, and give status and text of the answer."""
         address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             answer = connection.getresponse()

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.e2e.accounts import service_account_kubeconfig
-from tests.e2e.support import eventually
+from tests.e2e.accounts import may, service_account_kubeconfig
+from tests.e2e.support import await_kinds, eventually
 from tests.programs import Helm
 
 from mooring.sandbox.launcher import Sandbox
@@ -38,7 +38,7 @@ class Release:
         self.name = name
         self.namespace = namespace
         self.user = f"system:serviceaccount:{namespace}:{name}"
-        self._port = free_ports(["webhook"], taken=[])["webhook"]
+        self._port = free_ports(["webhook"], taken=sandbox.layout.ports.values())["webhook"]
         webhook = {
             "url": f"https://127.0.0.1:{self._port}/mutate",
             "namespaceSelector": {"matchLabels": dict(admission)},
@@ -50,8 +50,9 @@ class Release:
         self._sandbox = sandbox
         sandbox.kubectl("create", "namespace", namespace, check=False)
         sandbox.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(self.manifests))
-        # The API server publishes the schemas of new CRDs some time after it serves the resources.
-        eventually(lambda: sandbox.kubectl("explain", "vpp.status") and sandbox.kubectl("explain", "cvpp.status"))
+        await_kinds(sandbox)
+        rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{name}"))
+        eventually(lambda: all(may(sandbox, self.user, *right, namespace) for right in rights))
         self.kubeconfig = service_account_kubeconfig(
             sandbox, namespace=namespace, name=name, file=directory / f"{name}.kubeconfig"
         )
@@ -68,6 +69,5 @@ class Release:
 
     def delete(self) -> None:
         """Take away what the chart made."""
-        # The API server's finalizer of CRDs looks for what is left of a resource, at times for longer than a minute.
         manifests = yaml.safe_dump_all(self.manifests)
         self._sandbox.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifests, timeout=240)

@@ -38,5 +38,19 @@ def eventually(check: Callable[[], Value], *, timeout: float = 60, every: float 
 def apply_crds(sandbox: Sandbox) -> None:
     """Make the cluster know Mooring's own kinds, and return when kubectl can explain them."""
     sandbox.kubectl("apply", "-f", str(REPOSITORY / "crds"))
-    # The API server publishes the schemas some time after it serves the resources.
+    await_kinds(sandbox)
+
+
+def await_kinds(sandbox: Sandbox) -> None:
+    """Return when a cluster that got the CRDs serves Mooring's own kinds from memory, and kubectl can explain them.
+
+    Without it deleting the CRDs can take five minutes: the first list of a kind is then their finalizer's own, fails
+    because the API server has nothing in memory yet, and what the finalizer writes about that meets its next attempt,
+    which it gives up until everything is looked at again.
+    """
+    kinds = ("volumeplacementpolicies", "clustervolumeplacementpolicies", "volumelocators")
+    with sandbox.client() as client:
+        # Without a limit, for pages may come from etcd.
+        eventually(lambda: [client.get(f"/apis/mooring.dev/v1alpha1/{kind}") for kind in kinds])
+    # The schemas are published some time after the resources are served.
     eventually(lambda: all(sandbox.kubectl("explain", f"{name}.status") for name in ("vpp", "cvpp", "vl")))

@@ -104,7 +104,10 @@ class Wire:
 
 def api_wire(sandbox: Sandbox) -> Wire:
     """Give a wire to a sandbox's API server."""
-    return Wire(free_ports(["api"], taken=[])["api"], to=lambda: [sandbox.layout.ports["kube-apiserver"]])
+    return Wire(
+        free_ports(["api"], taken=sandbox.layout.ports.values())["api"],
+        to=lambda: [sandbox.layout.ports["kube-apiserver"]],
+    )
 
 
 def through(wire: Wire, kubeconfig: Path, file: Path) -> Path:

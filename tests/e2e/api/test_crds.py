@@ -60,6 +60,7 @@ def longhorn(crds: Sandbox) -> Iterator[str]:
 @pytest.mark.parametrize("crd", _CRDS)
 def test_crds_are_established_and_structural(crds: Sandbox, crd: str) -> None:
     """The API server serves all kinds and complains about nothing in their schemas."""
+    crds.kubectl("wait", "--for=condition=Established", f"crd/{crd}")
     conditions = json.loads(crds.kubectl("get", "crd", crd, "-o", "json"))["status"]["conditions"]
 
     assert {(condition["type"], condition["status"]) for condition in conditions} == {
@@ -211,7 +212,7 @@ def test_status_is_a_subresource_and_shows_in_the_columns(crds: Sandbox, databas
         "patch", "vpp", "databases", "-n", databases, "--subresource=status", "--type=merge", f"-p={json.dumps(patch)}"
     )
 
-    crds.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "vpp/databases", "-n", databases)
+    crds.kubectl("wait", "--for=condition=Ready", "--timeout=50s", "vpp/databases", "-n", databases)
     header, row = crds.kubectl("get", "vpp", "databases", "-n", databases).splitlines()
     assert header.split() == ["NAME", "PLACEMENT", "WHEN", "MODE", "READY", "MATCHED", "LOCAL", "REMOTE", "AGE"]
     assert row.split()[:-1] == ["databases", "Local", "ScheduleAnyway", "Initial", "True", "5", "3", "2"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.support import eventually
+from tests.e2e.support import await_kinds, eventually
 from tests.programs import CHART, Helm
 
 from mooring.sandbox.launcher import Sandbox, up
@@ -54,13 +54,15 @@ def install(cluster: Sandbox, in_cluster: InCluster) -> Iterator[Install]:
     """Give a function that installs the chart, and take everything away afterwards, the CRDs too."""
 
     def run(*arguments: str, **values: Any) -> None:
-        in_cluster("install", str(CHART), "--wait", "--timeout", "60s", *arguments, values=values)
+        in_cluster("install", str(CHART), "--wait", "--timeout", "180s", *arguments, values=values)
+        await_kinds(cluster)
 
     yield run
     in_cluster("uninstall", "--no-hooks", "--ignore-not-found", "--wait")
     cluster.kubectl("delete", "jobs", "--all", "-n", NAMESPACE)
-    # The API server's finalizer looks for what is left of a resource, at times for longer than a minute.
     cluster.kubectl("delete", "crd", "--ignore-not-found", *CRDS, timeout=240)
+    # The garbage collector takes them away some time after what they belonged to.
+    eventually(lambda: not cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o", "name"))
 
 
 def certificates(cluster: Sandbox) -> Any:

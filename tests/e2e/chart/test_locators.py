@@ -25,7 +25,7 @@ def test_locators_live_with_the_release(
     cluster: Sandbox, install: Install, in_cluster: InCluster, server_side: str
 ) -> None:
     """They come with the first installation, are the same ones after upgrades, and go when they are left out."""
-    how = ("--wait", "--timeout=60s", f"--server-side={server_side}")
+    how = ("--wait", "--timeout=180s", f"--server-side={server_side}")
     install(f"--server-side={server_side}", **_QUIET)
     first = locators(cluster)
     assert {"longhorn", "linstor", "topolvm"} < first.keys()

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.accounts import service_account_kubeconfig
+from tests.e2e.accounts import may, service_account_kubeconfig
 from tests.e2e.chart.conftest import NAMESPACE, RELEASE, InCluster, Install, certificates
+from tests.e2e.chart.test_rights import OPERATOR
 from tests.e2e.manifests import STRICT, Manifest, claim, pod, policy, volume
 from tests.e2e.process import MooringProcess
 from tests.e2e.support import eventually
@@ -42,6 +43,8 @@ def running(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Runn
     assert verb == "run"
     kubeconfig = service_account_kubeconfig(cluster, namespace=NAMESPACE, name=RELEASE, file=tmp_path / "kubeconfig")
     outside = ("--host=127.0.0.1", f"--kubeconfig={kubeconfig}")
+    rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{RELEASE}"))
+    eventually(lambda: all(may(cluster, OPERATOR, *right, NAMESPACE) for right in rights))
     with MooringProcess(tmp_path / "log", *arguments, *outside) as process:
         process.await_ready()
         yield Running(values, process)
@@ -78,7 +81,7 @@ def test_release_works(cluster: Sandbox, running: Running, in_cluster: InCluster
     assert certificates(cluster) == before
     refused = [
         f"{event['verb']} {event['requestURI']}"
-        for event in cluster.audit(user=f"system:serviceaccount:{NAMESPACE}:{RELEASE}")
+        for event in cluster.audit(user=OPERATOR)
         if event["responseStatus"].get("code") == 403
     ]
     assert refused == []

@@ -1,17 +1,12 @@
 """What the chart lets its accounts and a cluster's users do, asked of the API server's own authorizer."""
 
+from tests.e2e.accounts import may
 from tests.e2e.chart.conftest import NAMESPACE, RELEASE, Install
 from tests.e2e.support import eventually
 
 from mooring.sandbox.launcher import Sandbox
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
-
-
-def may(cluster: Sandbox, user: str, verb: str, resource: str, namespace: str) -> bool:
-    """Ask whether a user may do something in a namespace."""
-    asked = ("auth", "can-i", verb, resource, "-n", namespace, f"--as={user}")
-    return cluster.kubectl(*asked, check=False).strip() == "yes"
 
 
 def test_operator_may_touch_its_own_only(cluster: Sandbox, install: Install) -> None:
@@ -36,7 +31,6 @@ def test_operator_may_touch_its_own_only(cluster: Sandbox, install: Install) -> 
         ("update", f"{lease}-scheduler", NAMESPACE),
         ("create", "pods", "default"),
     ]
-    # The authorizer hears of new roles some time after they are there.
     eventually(lambda: [asked for asked in allowed if not may(cluster, OPERATOR, *asked)] == [])
     assert [asked for asked in refused if may(cluster, OPERATOR, *asked)] == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.accounts import service_account_kubeconfig
+from tests.e2e.accounts import may, service_account_kubeconfig
 from tests.e2e.chart.conftest import NAMESPACE, RELEASE, Install
 from tests.e2e.manifests import pod
 from tests.e2e.support import eventually
@@ -16,6 +16,7 @@ from mooring.sandbox.launcher import Sandbox
 from mooring.sandbox.processes import free_ports
 
 NAME = f"{RELEASE}-scheduler"
+USER = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 
 
 @pytest.fixture
@@ -38,6 +39,8 @@ def scheduler(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Pa
         f"--secure-port={port}",
         f"--cert-dir={tmp_path}",
     ]
+    rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{NAME}"))
+    eventually(lambda: all(may(cluster, USER, *right, NAMESPACE) for right in rights))
     log = tmp_path / "log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
@@ -49,7 +52,6 @@ def scheduler(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Pa
 def test_schedules_with_its_own_lease_and_rights(cluster: Sandbox, scheduler: Path, install: Install) -> None:
     """It leads by a lease of the release's, schedules pods that name it, and is refused nothing."""
     del install
-    user = f"system:serviceaccount:{NAMESPACE}:{NAME}"
     lease = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{NAME}"
     with cluster.client() as client:
         eventually(lambda: client.get(lease)["spec"]["holderIdentity"])
@@ -64,7 +66,7 @@ def test_schedules_with_its_own_lease_and_rights(cluster: Sandbox, scheduler: Pa
         cluster.kubectl("delete", "pod", "asks-for-stork", "--wait=false")
     refused = [
         f"{event['verb']} {event['requestURI']}"
-        for event in cluster.audit(user=user)
+        for event in cluster.audit(user=USER)
         if event["responseStatus"].get("code") == 403
     ]
     assert refused == []

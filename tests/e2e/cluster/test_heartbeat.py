@@ -25,35 +25,35 @@ async def looks_until(heartbeat: Heartbeat, condition: Callable[[], bool], *, wi
 async def test_alive_while_the_scheduler_renews(sandbox: Sandbox, api: ApiServer) -> None:
     """It is alive, also at the first look; ended, it is dead within seconds; started again, it is alive again."""
     heartbeat = Heartbeat(api, namespace=NAMESPACE, name=LEASE)
-    await looks_until(heartbeat, lambda: heartbeat.alive, within=40)
+    await looks_until(heartbeat, lambda: heartbeat.alive, within=90)
     newcomer = Heartbeat(api, namespace=NAMESPACE, name=LEASE)
     await newcomer.look()
     assert newcomer.alive
 
     sandbox.stop(SCHEDULER)
     try:
-        await looks_until(heartbeat, lambda: not heartbeat.alive, within=20)
+        await looks_until(heartbeat, lambda: not heartbeat.alive, within=30)
     finally:
         sandbox.start(SCHEDULER)
 
-    await looks_until(heartbeat, lambda: heartbeat.alive, within=40)
+    await looks_until(heartbeat, lambda: heartbeat.alive, within=90)
 
 
 async def test_dead_when_the_scheduler_hangs(sandbox: Sandbox, api: ApiServer) -> None:
     """A scheduler that does nothing any more, though its process and its Lease are there, is not alive."""
     heartbeat = Heartbeat(api, namespace=NAMESPACE, name=LEASE)
-    await looks_until(heartbeat, lambda: heartbeat.alive, within=40)
+    await looks_until(heartbeat, lambda: heartbeat.alive, within=90)
     process = next(each.process for each in sandbox.status() if each.name == SCHEDULER)
     assert process is not None
     process.send(signal.SIGSTOP)
     try:
-        await looks_until(heartbeat, lambda: not heartbeat.alive, within=20)
+        await looks_until(heartbeat, lambda: not heartbeat.alive, within=30)
         newcomer = Heartbeat(api, namespace=NAMESPACE, name=LEASE)
         await newcomer.look()
         assert not newcomer.alive
     finally:
         process.send(signal.SIGCONT)
-    await looks_until(heartbeat, lambda: heartbeat.alive, within=40)
+    await looks_until(heartbeat, lambda: heartbeat.alive, within=90)
 
 
 async def test_what_cannot_be_read_is_not_alive_and_said_once(sandbox: Sandbox, api: ApiServer) -> None:

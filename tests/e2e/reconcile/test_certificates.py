@@ -46,7 +46,7 @@ def webhook(name: str, namespace: str, *, url: str) -> dict[str, Any]:
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
         "failurePolicy": "Fail",
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 20,
     }
 
 
@@ -279,7 +279,7 @@ class Calls:
     async def more(self, count: int = 10) -> None:
         """Return when so many more calls were made."""
         wanted = self.made + count
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.made < wanted:
                 await asyncio.sleep(0.01)
 
@@ -293,25 +293,27 @@ class Calls:
                 self.made += 1
 
 
-async def allow(request: web.Request) -> web.Response:
-    """Allow what is asked for, and close the connection: each call shall have a handshake of its own."""
-    review = await request.json()
-    verdict = {"uid": review["request"]["uid"], "allowed": True}
-    response = web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": verdict})
-    response.force_close()
-    return response
-
-
 @asynccontextmanager
-async def listening(serving: ServingCertificate, port: int) -> AsyncIterator[None]:
-    """Answer the API server's calls with this certificate."""
+async def listening(serving: ServingCertificate, port: int) -> AsyncIterator[list[str]]:
+    """Answer the API server's calls with this certificate; gives what was answered so far."""
+    answered: list[str] = []
+
+    async def allow(request: web.Request) -> web.Response:
+        """Allow what is asked for, and close the connection: each call shall have a handshake of its own."""
+        review = await request.json()
+        answered.append(review["request"]["uid"])
+        verdict = {"uid": review["request"]["uid"], "allowed": True}
+        response = web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": verdict})
+        response.force_close()
+        return response
+
     app = web.Application()
     app.router.add_post("/mutate", allow)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port, ssl_context=serving.context).start()
     try:
-        yield
+        yield answered
     finally:
         await runner.cleanup()
 
@@ -352,7 +354,7 @@ async def test_no_call_fails_through_a_rotation(
     The API server's own clock cannot be set. So what was made long ago is due now, and what follows is made some hours
     ahead of the time, less than certificates are dated back.
     """
-    port = free_ports(["webhook"], taken=())["webhook"]
+    port = free_ports(["webhook"], taken=sandbox.layout.ports.values())["webhook"]
     release = Release(client, namespace, url=f"https://{HOST}:{port}/mutate")
     serving = ServingCertificate(from_secret(api, namespace=namespace, name=f"{release.name}-webhook"))
     calls = Calls(sandbox, namespace)
@@ -361,9 +363,9 @@ async def test_no_call_fails_through_a_rotation(
     await journey.look(-RENEWAL_OF_CERTIFICATE - DAY)
     await serving.look()
     first, bundle = release.stored()[CERTIFICATE], release.stored()[CA_BUNDLE]
-    async with listening(serving, port):
-        # The API server learns of a new webhook when it does; from then on nothing may fail.
-        await asyncio.to_thread(eventually, lambda: client.create(calls.path, CONFIG_MAP))
+    async with listening(serving, port) as answered:
+        # The API server learns of a new webhook, and of its bundle, when it does; from then on nothing may fail.
+        await asyncio.to_thread(eventually, lambda: client.create(calls.path, CONFIG_MAP) and answered)
         with calls:
             authorities, second = await journey.travel(dt.timedelta())
             assert authorities == 2

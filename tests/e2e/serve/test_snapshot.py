@@ -272,7 +272,7 @@ def test_explain_says_what_it_cannot_do(snapshot: Path, args: list[str], code: i
 def test_a_snapshot_that_is_none_ends_the_process(tmp_path: Path) -> None:
     """A wrong path is an exit code and a sentence, not a server without a cluster."""
     with MooringProcess(tmp_path / "log", "--snapshot", str(tmp_path / "nothing"), "--port", "0") as process:
-        assert process.wait(timeout=20) == 1
+        assert process.wait(timeout=60) == 1
         (line,) = [line for line in process.lines() if line["level"] == "error"]
         assert "nothing" in line["reason"]
 
@@ -280,9 +280,10 @@ def test_a_snapshot_that_is_none_ends_the_process(tmp_path: Path) -> None:
 def test_not_ready_before_the_index_is_complete(tmp_path: Path, snapshot: Path) -> None:
     """Without an API server it lives, is not ready and says why; strict pods get no node, others all."""
     del snapshot
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    # Bound, so that nobody takes it, and without a listener, so that connections are refused.
+    unused = socket.socket()
+    unused.bind(("127.0.0.1", 0))
+    port = unused.getsockname()[1]
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -293,7 +294,7 @@ def test_not_ready_before_the_index_is_complete(tmp_path: Path, snapshot: Path) 
     }
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
-    with MooringProcess(tmp_path / "log", "--kubeconfig", str(kubeconfig), "--port", "0") as process:
+    with unused, MooringProcess(tmp_path / "log", "--kubeconfig", str(kubeconfig), "--port", "0") as process:
         assert process.status("/healthz") == 200
         status, text = process.request("GET", "/readyz")
         assert status == 503
@@ -301,7 +302,7 @@ def test_not_ready_before_the_index_is_complete(tmp_path: Path, snapshot: Path) 
         assert process.ask("filter", by_name("strict"))["NodeNames"] == []
         assert process.ask("filter", by_name("soft"))["NodeNames"] == _NODES
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +365,7 @@ def ask_securely(process: MooringProcess, folder: Path, *, certificate: str) -> 
 def test_half_a_tls_configuration_is_refused(snapshot: Path, options: list[str]) -> None:
     """A certificate without its key, or files that are not there, end the command with a usage error."""
     command = [sys.executable, "-m", "mooring", "run", "--snapshot", str(snapshot), "--port", "0", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
     assert done.returncode == 2
     assert "tls-cert" in done.stderr or "cannot be read" in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.accounts import service_account_kubeconfig
+from tests.e2e.accounts import may, service_account_kubeconfig
 from tests.e2e.manifests import Manifest
 from tests.e2e.release import Release
 from tests.e2e.support import eventually
@@ -46,6 +46,8 @@ class Uninstall:
         self._command = [sys.executable, "-m", "mooring", *container["args"], "--kubeconfig", str(kubeconfig)]
         self.account = account
         self.user = f"system:serviceaccount:{release.namespace}:{account}"
+        rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{release.name}"))
+        eventually(lambda: all(may(cluster, self.user, *right, release.namespace) for right in rights))
 
     def start(self) -> subprocess.Popen[str]:
         """Start it."""
@@ -53,7 +55,7 @@ class Uninstall:
 
     def __call__(self, *arguments: str) -> Done:
         """Run it to its end."""
-        return subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=300, check=False)
 
     def requests(self, since: int) -> list[Manifest]:
         """Give what it asked the API server for since an offset of the audit log."""

@@ -79,6 +79,13 @@ class Corner:
         else:
             self._apply(kind, name, "/status", body)
 
+    def is_settled(self, kind: str, name: str) -> bool:
+        """Say whether an object's controller has seen it as it is: what it writes late would take conditions away."""
+        found = self.get(kind, name)
+        if kind == "jobs":
+            return "Suspended" in self.conditions(kind, name)
+        return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
+
     def conditions(self, kind: str, name: str) -> list[str]:
         """Give the types of an object's conditions."""
         return [each["type"] for each in self.get(kind, name).get("status", {}).get("conditions", [])]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import kill
 from pathlib import Path
 from typing import Any
@@ -69,20 +70,17 @@ def fill(sandbox: Sandbox, corner: Corner) -> None:
     corner.create("replicasets", remains.replica_set("strict"))
     corner.create("jobs", remains.job("strict", suspend=True))
     corner.create("cronjobs", remains.cron_job("strict"))
-    for kind in ("deployments", "statefulsets", "replicasets", "jobs", "cronjobs"):
+    with_conditions = ("deployments", "statefulsets", "replicasets", "jobs")
+    for kind in (*with_conditions, "cronjobs"):
         corner.apply_terms(kind, "strict")
     undo(sandbox, corner, "undone")
     corner.create("pods", remains.gated_pod("ours", GATE))
     corner.create("pods", remains.gated_pod("both", OTHERS_GATE, GATE))
     corner.create("pods", remains.gated_pod("theirs", OTHERS_GATE))
-    for kind, name in (
-        ("deployments", "strict"),
-        ("statefulsets", "strict"),
-        ("replicasets", "strict"),
-        ("jobs", "strict"),
-        ("pods", "theirs"),
-    ):
-        corner.apply_condition(kind, name)
+    for kind in with_conditions:
+        eventually(partial(corner.is_settled, kind, "strict"))
+        corner.apply_condition(kind, "strict")
+    corner.apply_condition("pods", "theirs")
     corner.create("volumeplacementpolicies", manifests.policy("near"))
     near = corner.path("volumeplacementpolicies", "near")
     whole = "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies"
@@ -194,6 +192,12 @@ def test_what_is_not_ours_stays(release: Release, sandbox: Sandbox, uninstall: U
     corner.create("deployments", manifests.deployment("beside", affinity=users))
     corner.apply_terms("deployments", "beside")
     untouched = corner.get("deployments", "users")["metadata"]["generation"]
+
+    def has_copy() -> bool:
+        copies = corner.client.get(corner.path("replicasets"))["items"]
+        return any(AFFINITY_HASH in (each["spec"]["template"]["metadata"].get("annotations") or {}) for each in copies)
+
+    eventually(has_copy)
     let_pods_go(sandbox, release)
 
     done = uninstall()
@@ -203,8 +207,7 @@ def test_what_is_not_ours_stays(release: Release, sandbox: Sandbox, uninstall: U
     assert corner.get("deployments", "users")["metadata"]["generation"] == untouched
     for name in ("users", "beside"):
         assert corner.node_affinity("deployments", name) == remains.USERS_PREFERENCE
-    copies = corner.client.get(corner.path("replicasets"))["items"]
-    assert any(AFFINITY_HASH in (each["spec"]["template"]["metadata"].get("annotations") or {}) for each in copies)
+    assert has_copy()
 
 
 def test_a_started_job_keeps_its_template(
@@ -222,6 +225,8 @@ def test_a_started_job_keeps_its_template(
     assert done.returncode == 0
     reason = "keeps its node affinity: the template of a Job that was started cannot be changed"
     assert done.stderr.splitlines() == [f"stays: Job/{corner.namespace}/started {reason}"]
+    # It would be named in the next test too, until the namespace is gone.
+    corner.client.request("DELETE", corner.path("jobs", "started"), {"propagationPolicy": "Background"})
 
 
 def test_what_is_refused_is_named(release: Release, sandbox: Sandbox, uninstall: Uninstall, corner: Corner) -> None:
@@ -359,9 +364,9 @@ def test_the_operator_is_ended_first(sandbox: Sandbox, release: Release, uninsta
         eventually(lambda: release.name not in webhook_configurations(sandbox))
         stays(lambda: running.poll() is None and stage.affinity_of("shop"), seconds=3)
         stage.operator.terminate()
-        assert stage.operator.wait(timeout=10) == 0
+        assert stage.operator.wait(timeout=30) == 0
         let_pods_go(sandbox, release)
-        output, errors = running.communicate(timeout=60)
+        output, errors = running.communicate(timeout=120)
 
     assert (running.returncode, errors) == (0, "")
     assert output.splitlines()[:2] == [
@@ -378,7 +383,7 @@ def test_a_dead_operator_is_no_hindrance(
     make_strict(stage, "shop")
     revision = revision_of(stage, "shop")
     kill(stage.operator.pid, signal.SIGKILL)
-    stage.operator.wait(timeout=10)
+    stage.operator.wait(timeout=30)
     sandbox.kubectl("delete", "deployment", release.name, "-n", release.namespace, "--wait=false")
     let_pods_go(sandbox, release)
     assert holder(sandbox, release)
@@ -409,7 +414,7 @@ def test_an_operator_that_goes_on_is_reported(
     assert stage.affinity_of("shop")
 
     stage.operator.terminate()
-    assert stage.operator.wait(timeout=10) == 0
+    assert stage.operator.wait(timeout=30) == 0
     done = uninstall()
 
     assert done.stderr == ""
@@ -429,9 +434,14 @@ def test_an_operator_that_comes_back_is_reported(
         for line in running.stdout:
             if line.startswith("removing"):
                 break
-        lease = {"metadata": {"name": release.name}, "spec": {"holderIdentity": "returned"}}
-        corner.client.create(f"/apis/coordination.k8s.io/v1/namespaces/{release.namespace}/leases", lease)
-        _, errors = running.communicate(timeout=60)
+        # It looks at the Lease again a second later, if nobody keeps it from that.
+        running.send_signal(signal.SIGSTOP)
+        try:
+            lease = {"metadata": {"name": release.name}, "spec": {"holderIdentity": "returned"}}
+            corner.client.create(f"/apis/coordination.k8s.io/v1/namespaces/{release.namespace}/leases", lease)
+        finally:
+            running.send_signal(signal.SIGCONT)
+        _, errors = running.communicate(timeout=120)
 
     assert running.returncode == 1
     where = f"{release.namespace}/{release.name}"
