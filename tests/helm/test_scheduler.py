@@ -21,7 +21,7 @@ def config(helm: Helm, *, release: str = "mooring", **scheduler: Any) -> Any:
 
 
 def test_configuration_is_the_sandbox_s(helm: Helm) -> None:
-    """But for addresses and the lease's place, the chart's scheduler is the one that the end-to-end tests run."""
+    """But for addresses, patience and the lease's place, the chart's scheduler is that of the end-to-end tests."""
 
     def shared(configuration: Any) -> Any:
         (extender,) = configuration["extenders"]
@@ -29,7 +29,7 @@ def test_configuration_is_the_sandbox_s(helm: Helm) -> None:
         here = {"clientConnection", "leaderElection", "extenders"}
         # kube-scheduler takes 0 for what is not said.
         rest = {"percentageOfNodesToScore": 0} | {key: configuration[key] for key in configuration.keys() - here}
-        return rest | {"extender": {key: value for key, value in extender.items() if key != "urlPrefix"}}
+        return rest | {"extender": {key: extender[key] for key in extender.keys() - {"urlPrefix", "httpTimeout"}}}
 
     assert shared(config(helm)) == shared(scheduler_config(LAYOUT, "mooring-scheduler"))
 
