@@ -39,12 +39,12 @@ class Release:
         self.namespace = namespace
         self.user = f"system:serviceaccount:{namespace}:{name}"
         self._port = free_ports(["webhook"], taken=sandbox.layout.ports.values())["webhook"]
-        webhook = {
+        webhook: dict[str, Any] = {
             "url": f"https://127.0.0.1:{self._port}/mutate",
             "namespaceSelector": {"matchLabels": dict(admission)},
+            # The API server would create pods past it whenever a machine pauses for longer than the chart's 2 s.
+            "timeoutSeconds": 20,
         }
-        # The API server would create pods past the webhook whenever a machine pauses for longer than the chart's 2 s.
-        webhook["timeoutSeconds"] = 20
         manifests = helm.template(release=name, namespace=namespace, **{"webhook": webhook, **values})
         self.manifests = [each for each in manifests if "helm.sh/hook" not in each["metadata"].get("annotations", {})]
         self._sandbox = sandbox

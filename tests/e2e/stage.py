@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
@@ -14,8 +14,11 @@ from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox
 from mooring.sandbox.nodes import DRIVER, create_nodes, make_csi_node, make_node
 
-VOLUME_LOCAL = "mooring.dev/VolumeLocal"
-PLACEMENT_APPLIED = "mooring.dev/PlacementApplied"
+VOLUME_LOCAL: Final = "mooring.dev/VolumeLocal"
+PLACEMENT_APPLIED: Final = "mooring.dev/PlacementApplied"
+
+STRICT_RULE: Final[dict[str, Any]] = {"whenUnsatisfiable": "DoNotSchedule"}
+"""In the spec of a policy: its pods run near their data or not at all."""
 
 _MERGE = "application/merge-patch+json"
 _ANNOTATION_HASH = "mooring.dev/affinity-hash"
@@ -208,6 +211,10 @@ class Stage:
         """Let a rollout that was begun go on."""
         self.patch(self.path("deployments", deployment), {"spec": {"minReadySeconds": 0}})
 
+    def await_complete(self, deployment: str) -> None:
+        """Wait until a Deployment's rollout is over."""
+        eventually(lambda: is_complete(self.client.get(self.path("deployments", deployment))))
+
     def node_of(self, pod: str) -> str:
         """Wait until a pod is scheduled, and give its node."""
         return str(eventually(lambda: self.client.get(self.path("pods", pod))["spec"].get("nodeName")))
@@ -261,6 +268,10 @@ class Stage:
     def condition(self, kind: str, name: str, condition: str) -> Manifest:
         """Give a condition as it is now, empty if there is none."""
         return self._condition(self.path(kind, name), condition) or {}
+
+    def await_condition(self, kind: str, name: str, condition: str) -> Manifest:
+        """Wait until there is a condition, and give it."""
+        return eventually(lambda: self.condition(kind, name, condition))
 
     def await_reason(self, kind: str, name: str, condition: str, reason: str, *, saying: str = "") -> Manifest:
         """Wait until a condition has this reason, with this in its message, and give it."""

@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 REPOSITORY: Final = Path(__file__).parents[2]
 
 
-def eventually(check: Callable[[], Value], *, timeout: float = 60, every: float = 0.1) -> Value:
+def eventually(check: Callable[[], Value | None], *, timeout: float = 60, every: float = 0.1) -> Value:
     """Poll until `check` gives something true without failing, and give that.
 
     A check may assert, or ask a sandbox that is not ready yet; what it failed with last is in the AssertionError that

@@ -84,7 +84,7 @@ def _is_trusted(sandbox: Sandbox) -> bool:
 
 def _is_forbidden(event: dict[str, Any]) -> bool:
     # A namespace that goes away refuses new objects with a 403 too; that is no lack of rights.
-    return event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
+    return bool(event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid")
 
 
 def _request(event: dict[str, Any]) -> str:

@@ -119,7 +119,8 @@ def _changes(values: Iterable[str]) -> list[str]:
 
 
 def _writes(event: dict[str, Any], path: str) -> bool:
-    return event["verb"] == "patch" and event["requestURI"].partition("?")[0].removesuffix("/status") == path
+    asked = str(event["requestURI"]).partition("?")[0]
+    return event["verb"] == "patch" and asked.removesuffix("/status") == path
 
 
 def _purpose(event: dict[str, Any]) -> str:

@@ -24,12 +24,11 @@ from tests.e2e.operator.webhooks import (
     terms_of,
     tried,
 )
-from tests.e2e.stage import PLACEMENT_APPLIED, Stage, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, Stage, stays
 from tests.e2e.support import eventually
 
 from mooring.sandbox.launcher import Sandbox
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _HASH = "mooring.dev/affinity-hash"
 _LINUX = expressions(os="linux")
 
@@ -44,7 +43,7 @@ def creations(admitted: Stage) -> Creations:
 def test_pods_of_every_owner_go_to_their_data(admitted: Stage, creations: Creations, kind: str) -> None:
     """Mooring leaves the template alone, which has terms of its user's: it is admission that places the pods."""
     admitted.volume("data", "node-5")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     fields: dict[str, Any] = {"affinity": required({"matchExpressions": _LINUX})}
     if kind == "Pod":
         admitted.pod("web", "data", labels={"app": "web"}, **fields)
@@ -69,7 +68,7 @@ def test_each_of_many_pods_goes_to_its_own_data(admitted: Stage) -> None:
     """Sixty at once, from eight clients: all are created, and every one runs where its volume lies."""
     places = {f"data-{number}": f"node-{number % 6 + 1}" for number in range(60)}
     admitted.volumes({claim: [node] for claim, node in places.items()})
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     claims = iter(list(places))
 
     def create() -> None:
@@ -90,7 +89,7 @@ def test_each_of_many_pods_goes_to_its_own_data(admitted: Stage) -> None:
 def test_a_pod_without_terms_gets_one_for_each_node(admitted: Stage) -> None:
     """They are marked as Mooring's, so that a later call replaces them."""
     admitted.volume("data", "node-4", "node-2")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     pod = admitted.pod("web", "data")
 
@@ -102,7 +101,7 @@ def test_a_pod_without_terms_gets_one_for_each_node(admitted: Stage) -> None:
 def test_a_users_terms_are_multiplied(admitted: Stage) -> None:
     """Each with each node, so that only nodes which the user allows are left; these terms are not marked."""
     admitted.volume("data", "node-2", "node-3")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     rack, zone = expressions(rack="rack-1"), expressions(zone="zone-2")
 
     pod = admitted.pod("web", "data", affinity=required({"matchExpressions": rack}, {"matchExpressions": zone}))
@@ -116,7 +115,7 @@ def test_a_users_terms_are_multiplied(admitted: Stage) -> None:
 def test_a_pod_pinned_elsewhere_waits_and_says_why(admitted: Stage) -> None:
     """Neither the rule nor the user is overruled."""
     admitted.volume("data", "node-1")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     admitted.pod("web", "data", affinity=required({"matchExpressions": expressions(zone="zone-2")}))
 
@@ -133,7 +132,7 @@ def test_preemption_evicts_nobody_away_from_the_data(admitted: Stage, *, helps: 
     """Where the node with the data is full of lesser pods, one of those goes; where it is not, nobody anywhere."""
     nodes, where = admitted.own_nodes(3, cpu="2")
     admitted.volume("data", nodes[0])
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     high = {"priorityClassName": admitted.high_priority()}
     for node in nodes:
         priority = {} if helps or node != nodes[0] else high
@@ -177,7 +176,7 @@ def test_whatever_else_the_user_wrote_stays(admitted: Stage) -> None:
         automountServiceAccountToken=False,
     )
     before = tried(admitted, pod)
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     after = tried(admitted, pod)
 
@@ -193,7 +192,7 @@ def test_whatever_else_the_user_wrote_stays(admitted: Stage) -> None:
 def test_an_empty_term_stays_empty(admitted: Stage) -> None:
     """It selects no node, and must not be made to select one."""
     admitted.volume("data", "node-1")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     beside = tried(admitted, manifests.pod("beside", "data", affinity=required({}, {"matchExpressions": _LINUX})))
     admitted.pod("alone", "data", affinity=required({}))
@@ -207,7 +206,7 @@ def test_too_many_terms_become_one_expression_in_each(admitted: Stage) -> None:
     """Up to a hundred terms name a node each; with more the pod keeps its own, each with the list of nodes."""
     nodes = ["node-2", "node-3", "node-4", "node-5"]
     admitted.volume("data", *nodes)
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     own = [{"matchExpressions": expressions(rack=f"rack-{number}")} for number in range(26)]
 
     few = tried(admitted, manifests.pod("few", "data", affinity=required(*own[:25])))
@@ -223,7 +222,7 @@ def test_too_many_terms_become_one_expression_in_each(admitted: Stage) -> None:
 def test_a_zone_is_near_enough_where_a_policy_says_so(admitted: Stage) -> None:
     """Nodes of the zone without the data will do; the zone is one expression, however many nodes it has."""
     admitted.volume("data", "node-6")
-    admitted.policy("near", topologyKey=ZONE, **_STRICT)
+    admitted.policy("near", topologyKey=ZONE, **STRICT_RULE)
 
     pod = admitted.pod("web", "data", affinity=required({"matchExpressions": expressions(host="node-5")}))
 
@@ -236,7 +235,7 @@ def test_a_volume_known_by_its_zone_holds_the_pod_there(admitted: Stage, topolog
     """Which node of the zone has the data is not known, so that all of them will do."""
     located(admitted, "data", zone="zone-2")
     admitted.await_known("data", ["node-5", "node-6"])
-    admitted.policy("near", topologyKey=topology_key, **_STRICT)
+    admitted.policy("near", topologyKey=topology_key, **STRICT_RULE)
 
     pod = admitted.pod("web", "data")
 
@@ -247,13 +246,13 @@ def test_a_volume_known_by_its_zone_holds_the_pod_there(admitted: Stage, topolog
 @pytest.mark.parametrize(
     ("spec", "pod", "placement"),
     [
-        ({**_STRICT, "updateMode": "Audit"}, {}, "audit"),
+        ({**STRICT_RULE, "updateMode": "Audit"}, {}, "audit"),
         ({"placement": "Anywhere"}, {}, "no-opinion"),
-        (_STRICT, {"labels": {"mooring.dev/ignore": "true"}}, "no-opinion"),
-        (_STRICT, {"annotations": {"mooring.dev/disable-admission-controller": "true"}}, "disabled"),
-        (_STRICT, {"annotations": {"stork.libopenstorage.org/disable-admission-controller": "true"}}, "disabled"),
-        (_STRICT, {"annotations": {"stork.libopenstorage.org/disableHyperconvergence": "true"}}, "no-opinion"),
-        (_STRICT, {"labels": {"app": "other"}}, "no-opinion"),
+        (STRICT_RULE, {"labels": {"mooring.dev/ignore": "true"}}, "no-opinion"),
+        (STRICT_RULE, {"annotations": {"mooring.dev/disable-admission-controller": "true"}}, "disabled"),
+        (STRICT_RULE, {"annotations": {"stork.libopenstorage.org/disable-admission-controller": "true"}}, "disabled"),
+        (STRICT_RULE, {"annotations": {"stork.libopenstorage.org/disableHyperconvergence": "true"}}, "no-opinion"),
+        (STRICT_RULE, {"labels": {"app": "other"}}, "no-opinion"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -308,7 +307,7 @@ def _volume(claim: str) -> Manifest:
 def test_claims_without_a_volume_are_told_of(admitted: Stage, creations: Creations) -> None:
     """The audit log names them, and the gate behind which the pods wait for them; affinity comes all at once."""
     admitted.volume("data", "node-3")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     pending = manifests.claim("pending", volume_name="no-such-volume")
     admitted.client.create(admitted.path("persistentvolumeclaims"), pending)
     await_told(admitted, "pending", unboundClaims="pending: the claim is not bound")
@@ -327,7 +326,7 @@ def test_claims_without_a_volume_are_told_of(admitted: Stage, creations: Creatio
 
 def test_a_claim_may_come_in_the_same_instant(admitted: Stage) -> None:
     """Whoever is first: the pod is placed at admission, or held until the claim is bound, and runs near its data."""
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     names = [f"data-{number}" for number in range(10)]
     for name in names:
         volume = manifests.volume(admitted.volume_name(name), name, admitted.namespace, nodes=["node-2"])
@@ -358,7 +357,7 @@ def test_a_claim_may_come_in_the_same_instant(admitted: Stage) -> None:
 def templated(admitted: Stage) -> Stage:
     """Give a stage with a Deployment whose template has Mooring's terms, and its two pods on node-1."""
     admitted.volume("data", "node-1")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     # Where there is no pod yet, the template is written for sure.
     admitted.deployment("web", "data", replicas=0)
     eventually(lambda: admitted.is_marked("web"))
@@ -413,7 +412,7 @@ def _uid(made: Manifest) -> str:
 def test_a_copied_pod_gets_no_terms_twice(admitted: Stage, affinity: Manifest | None) -> None:
     """`kubectl get -o yaml`, another name, `kubectl create`: the copy asks for what the original asked for."""
     admitted.volume("data", "node-1", "node-4")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     # It is read back before it is scheduled: a copy of a pod with a node is not asked about.
     original = admitted.pod("original", "data", **({"affinity": affinity} if affinity else {}))
 
@@ -427,7 +426,7 @@ def test_a_copied_pod_gets_no_terms_twice(admitted: Stage, affinity: Manifest | 
 def test_a_copied_pod_gets_todays_answer(admitted: Stage) -> None:
     """Terms that are wholly Mooring's are known by their mark, whoever brings them."""
     admitted.volume("data", "node-1")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     original = admitted.pod("original", "data")
     admitted.move_data("data", "node-5")
     admitted.await_known("data", ["node-5"])
@@ -445,7 +444,7 @@ def _renamed(pod: Manifest, name: str) -> Manifest:
 def test_a_dry_run_shows_the_same_and_writes_nothing(admitted: Stage, creations: Creations) -> None:
     """`kubectl create --dry-run=server` is how people look first."""
     admitted.volume("data", "node-2")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     since = admitted.sandbox.audit_offset()
     command = ("create", "-f", "-", "-n", admitted.namespace, "-o", "json")
 

@@ -14,7 +14,7 @@ def drifted(stage: Stage, count: int, *, modes: tuple[str, ...] = ("ReadWriteOnc
         stage.deployment(name, name, **fields)
     places = {}
     for name in names:
-        eventually(lambda name=name: is_complete(stage.client.get(stage.path("deployments", name))))
+        stage.await_complete(name)
         places[name] = "node-1" if stage.runs_on(name) != {"node-1"} else "node-2"
         stage.move_data(name, places[name])
     for name, node in places.items():

@@ -1,17 +1,16 @@
 """Deployments under the stock scheduler, which Mooring moves by the node affinity in their templates."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tests.e2e.manifests import HOSTNAME, deployment, on_nodes, rolling
-from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, is_complete, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
-_QUICK = {"updateMode": "Reconcile", "disruption": {"cooldown": "0s", "maxConcurrent": 10}}
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
+_QUICK: Final[dict[str, Any]] = {"updateMode": "Reconcile", "disruption": {"cooldown": "0s", "maxConcurrent": 10}}
 
 
 def match_fields(*nodes: str) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def drift(stage: Stage, name: str, *, modes: tuple[str, ...] = ("ReadWriteOnce",
     """Create a Deployment, let it be scheduled, then say that its data lies in another zone; gives that node."""
     stage.volume(name, modes=modes)
     stage.deployment(name, name, **fields)
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", name))))
+    stage.await_complete(name)
     (at,) = stage.runs_on(name)
     data = "node-1" if at in {"node-5", "node-6"} else "node-6"
     stage.move_data(name, data)
@@ -65,7 +64,7 @@ def test_reconcile_moves_a_pod_to_its_data(stage: Stage) -> None:
 def test_strict_reconcile_names_the_nodes(stage: Stage) -> None:
     """Under DoNotSchedule the template gets required terms that name the nodes with the data, and nothing else."""
     data = drift(stage, "shop")
-    stage.policy("near", **_QUICK, **_STRICT)
+    stage.policy("near", **_QUICK, **STRICT_RULE)
 
     stage.await_on("shop", data)
 
@@ -108,7 +107,7 @@ def test_audit_only_reports(stage: Stage) -> None:
     drift(stage, "shop")
     before = stage.client.get(stage.path("deployments", "shop"))["metadata"]["generation"]
 
-    stage.policy("look", updateMode="Audit", **_STRICT)
+    stage.policy("look", updateMode="Audit", **STRICT_RULE)
 
     stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "AuditOnly")
     stage.await_reason("deployments", "shop", VOLUME_LOCAL, "NotLocal")
@@ -140,7 +139,7 @@ def test_initial_writes_where_nothing_restarts(stage: Stage, how: str) -> None:
     fields: dict[str, Any] = {"replicas": 0} if how == "scaled-to-zero" else {"paused": True}
     stage.deployment("shop", "data", **fields)
 
-    stage.policy("near", updateMode="Initial", **_STRICT)
+    stage.policy("near", updateMode="Initial", **STRICT_RULE)
 
     stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "Applied")
     assert stage.affinity_of("shop") == {_REQUIRED: match_fields("node-4")}
@@ -159,7 +158,7 @@ def test_a_deployment_created_under_a_policy_starts_near_its_data(stage: Stage) 
         stage.deployment(name, name)
 
     for number, name in enumerate(names):
-        reason = eventually(lambda name=name: stage.condition("deployments", name, PLACEMENT_APPLIED))["reason"]
+        reason = stage.await_condition("deployments", name, PLACEMENT_APPLIED)["reason"]
         # The Deployment controller may be faster; what it has started is left alone.
         assert reason in {"Applied", "Deferred"}
         if reason == "Applied":
@@ -177,8 +176,8 @@ def test_initial_never_makes_two_pods_wait_for_each_other(stage: Stage) -> None:
         stage.deployment(name, name, strategy=rolling(max_unavailable=0))
 
     for name in names:
-        eventually(lambda name=name: stage.condition("deployments", name, PLACEMENT_APPLIED))
-        eventually(lambda name=name: is_complete(stage.client.get(stage.path("deployments", name))))
+        stage.await_condition("deployments", name, PLACEMENT_APPLIED)
+        stage.await_complete(name)
     reasons = {name: stage.condition("deployments", name, PLACEMENT_APPLIED)["reason"] for name in names}
     assert set(reasons.values()) <= {"Applied", "Deferred"}
     assert _pods_made(stage, since) == len(names), reasons
@@ -199,7 +198,7 @@ def test_a_rollout_that_could_wait_for_ever_is_not_begun(stage: Stage) -> None:
     """A volume for one node and a rollout that keeps the old pod: WouldBlockOnAttach, until the user changes either."""
     # What replaces an evicted pod here prefers its place, and cannot come to the data by chance.
     data = drift(stage, "shop", strategy=rolling(max_unavailable=0), affinity=on_nodes("node-2"))
-    stage.policy("near", **_QUICK, **_STRICT)
+    stage.policy("near", **_QUICK, **STRICT_RULE)
 
     said = stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "WouldBlockOnAttach")
 
@@ -221,11 +220,11 @@ def test_a_shared_volume_never_blocks(stage: Stage) -> None:
     """A volume that many nodes may attach lets any rollout pass."""
     stage.volume("shop", modes=["ReadWriteMany"])
     stage.deployment("shop", "shop", strategy=rolling(max_unavailable=0), replicas=2)
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "shop"))))
+    stage.await_complete("shop")
     first, second, *_ = sorted({f"node-{number}" for number in range(1, 7)} - stage.runs_on("shop"))
     stage.move_data("shop", first, second)
     stage.await_known("shop", [first, second])
-    stage.policy("near", **_QUICK, **_STRICT)
+    stage.policy("near", **_QUICK, **STRICT_RULE)
 
     eventually(lambda: stage.runs_on("shop") <= {first, second} and len(stage.pods_of("shop")) == 2)
     stage.await_reason("deployments", "shop", VOLUME_LOCAL, "AllLocal")
@@ -241,7 +240,7 @@ def test_the_users_own_list_is_left_alone(stage: Stage, strict: bool) -> None:
         else on_nodes("node-2")["nodeAffinity"]
     )
     drift(stage, "shop", affinity={"nodeAffinity": own})
-    stage.policy("near", **_QUICK, **(_STRICT if strict else {}))
+    stage.policy("near", **_QUICK, **(STRICT_RULE if strict else {}))
 
     stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "FieldOwnedByOther")
 
@@ -270,7 +269,7 @@ def test_a_policy_takes_over_from_the_scheduler(stage: Stage) -> None:
     stage.deployment("shop", "shop", schedulerName="stork")
     stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "Applied")
     # Not on node-1 if the scheduler did not get its answer in time.
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "shop"))))
+    stage.await_complete("shop")
     assert stage.affinity_of("shop") == {}
     data = "node-3" if stage.runs_on("shop") != {"node-3"} else "node-4"
     stage.move_data("shop", data)
@@ -285,7 +284,7 @@ def test_a_policy_takes_over_from_the_scheduler(stage: Stage) -> None:
 def test_the_other_list_is_free(stage: Stage) -> None:
     """A user's preferences and Mooring's requirement stand side by side."""
     data = drift(stage, "shop", affinity=on_nodes("node-2"))
-    stage.policy("near", **_QUICK, **_STRICT)
+    stage.policy("near", **_QUICK, **STRICT_RULE)
 
     stage.await_on("shop", data)
 
@@ -305,7 +304,7 @@ def test_whoever_strips_the_terms_has_the_last_word(stage: Stage) -> None:
     stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "FieldOwnedByOther")
     stays(lambda: not stage.affinity_of("shop"), seconds=2)
     # Data elsewhere is a new fact, and a new answer.
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "shop"))))
+    stage.await_complete("shop")
     new = "node-3" if stage.runs_on("shop") != {"node-3"} else "node-4"
     stage.move_data("shop", new)
     stage.await_on("shop", new)
@@ -317,7 +316,7 @@ def test_applying_the_manifest_again_changes_nothing(stage: Stage) -> None:
     apply = ("apply", "-n", stage.namespace, "-f", "-")
     stage.volume("shop")
     stage.sandbox.kubectl(*apply, stdin=manifest)
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "shop"))))
+    stage.await_complete("shop")
     data = "node-1" if stage.runs_on("shop") != {"node-1"} else "node-2"
     stage.move_data("shop", data)
     stage.await_known("shop", [data])
@@ -367,7 +366,7 @@ def _as_a_file(deployment: dict[str, Any]) -> dict[str, Any]:
 def test_the_template_follows_the_data(stage: Stage, strict: bool) -> None:
     """When the data moves, the pod moves after it, twice."""
     first = drift(stage, "shop")
-    stage.policy("near", **_QUICK, **(_STRICT if strict else {}))
+    stage.policy("near", **_QUICK, **(STRICT_RULE if strict else {}))
     stage.await_on("shop", first)
 
     for data in ("node-3", "node-4"):
@@ -385,7 +384,7 @@ def test_what_runs_well_is_not_restarted(stage: Stage) -> None:
     """Under Reconcile a pod that is near its data already stays, and its template waits."""
     stage.volume("data", known=False)
     stage.deployment("shop", "data")
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "shop"))))
+    stage.await_complete("shop")
     (at,) = stage.runs_on("shop")
     stage.move_data("data", at)
     stage.await_known("data", [at])
@@ -437,7 +436,7 @@ def test_a_deleted_policy_moves_nothing(stage: Stage) -> None:
 def test_terms_are_released_at_zero_replicas(stage: Stage) -> None:
     """Without a pod there is nothing to wait for; other people's annotations stay."""
     data = drift(stage, "shop", annotations={"team": "blue"})
-    stage.policy("near", **_QUICK, **_STRICT)
+    stage.policy("near", **_QUICK, **STRICT_RULE)
     stage.await_on("shop", data)
     stage.patch(stage.path("deployments", "shop"), {"spec": {"replicas": 0}})
     eventually(lambda: not stage.pods_of("shop"))

@@ -6,7 +6,7 @@ import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import STRICT, ZONE
 from tests.e2e.operator.gates import cordon
-from tests.e2e.stage import Stage, stays
+from tests.e2e.stage import STRICT_RULE, Stage, stays
 from tests.e2e.support import eventually
 
 from mooring.sandbox.nodes import DRIVER
@@ -237,9 +237,9 @@ def test_the_best_policy_wins(stage: Stage) -> None:
     stage.volume("data", "node-3")
     stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {"team": stage.namespace}}})
     wide, other = f"wide-{stage.namespace}", f"other-{stage.namespace}"
-    strict = {"whenUnsatisfiable": "DoNotSchedule"}
-    stage.cluster_policy(wide, namespaceSelector={"matchLabels": {"team": stage.namespace}}, priority=100, **strict)
-    stage.cluster_policy(other, namespaceSelector={"matchLabels": {"team": "nobody"}}, priority=1000)
+    ours, others = ({"matchLabels": {"team": team}} for team in (stage.namespace, "nobody"))
+    stage.cluster_policy(wide, namespaceSelector=ours, priority=100, **STRICT_RULE)
+    stage.cluster_policy(other, namespaceSelector=others, priority=1000)
     elsewhere = {"nodeSelector": {manifests.HOSTNAME: "node-1"}, "schedulerName": "mooring"}
 
     stage.pod("under-cluster", "data", **elsewhere)
@@ -251,7 +251,7 @@ def test_the_best_policy_wins(stage: Stage) -> None:
     stage.pod("under-namespace", "data", **elsewhere)
     assert stage.node_of("under-namespace") == "node-1"
 
-    stage.policy("firm", priority=5, **strict)
+    stage.policy("firm", priority=5, **STRICT_RULE)
     stage.pod("under-priority", "data", **elsewhere)
     assert "not near the data of data" in stage.unscheduled("under-priority")
     stage.await_counts("lenient", matched=2, overridden=2)

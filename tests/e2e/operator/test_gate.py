@@ -22,10 +22,9 @@ from tests.e2e.operator.webhooks import (
     tried,
 )
 from tests.e2e.release import Release
-from tests.e2e.stage import VOLUME_LOCAL, Stage, stays
+from tests.e2e.stage import STRICT_RULE, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _THEIRS = "example.com/quota"
 
 
@@ -148,7 +147,7 @@ def test_pods_wait_for_claims_that_are_bound_at_once(admitted: Stage, history: H
 def test_every_first_pod_of_a_stateful_set_is_local(admitted: Stage) -> None:
     """Its volumes were made before, its claims right before the pods: all twenty run near their data at once."""
     creations = Creations(admitted)
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     name = storage_class(admitted, "at-once")
     places = {f"pg-{number}": f"node-{number % 6 + 1}" for number in range(20)}
     for pod, node in places.items():
@@ -257,14 +256,14 @@ def test_a_gate_written_by_hand_is_opened(stage: Stage, claims: tuple[str, ...])
     ("spec", "pod"),
     [
         ({"updateMode": "Audit"}, {}),
-        ({"updateMode": "Audit", **_STRICT}, {}),
+        ({"updateMode": "Audit", **STRICT_RULE}, {}),
         ({"placement": "Anywhere"}, {}),
         ({}, {"labels": {"mooring.dev/ignore": "true"}}),
         ({}, {"annotations": {"mooring.dev/disable-admission-controller": "true"}}),
         ({}, {"annotations": {"stork.libopenstorage.org/disable-admission-controller": "true"}}),
         ({}, {"annotations": {"stork.libopenstorage.org/disableHyperconvergence": "true"}}),
         ({}, {"schedulerName": "volcano"}),
-        (_STRICT, {"schedulerName": "volcano"}),
+        (STRICT_RULE, {"schedulerName": "volcano"}),
     ],
     ids=["audit", "strict-audit", "anywhere", "ignore", "disabled", "stork", "opt-out", "other", "strict-other"],
 )
@@ -350,7 +349,7 @@ def preferred(pod: Manifest) -> list[Any]:
 
 def test_terms_of_a_held_pod_are_narrowed(admitted: Stage) -> None:
     """Their number and order stay, and each but an empty one is narrowed to the nodes with the data."""
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     rack, zone = expressions(rack="rack-1"), expressions(zone="zone-2")
     own = required({}, {"matchExpressions": rack}, {"matchExpressions": zone})
     made = admitted.pod("web", "data", affinity=own)

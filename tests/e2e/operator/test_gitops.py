@@ -11,15 +11,14 @@ from tests.e2e.gitops import GIT, ArgoClientSide, ArgoServerSide, Flux, Git, Hel
 from tests.e2e.manifests import Manifest
 from tests.e2e.operator.test_moves import evictions
 from tests.e2e.operator.vocabulary import bound_to
-from tests.e2e.stage import PLACEMENT_APPLIED, Stage, is_complete, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, Stage, is_complete, stays
 from tests.e2e.support import eventually
 from tests.programs import Helm, HelmError
 
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 #: The mode that moves what runs, with no brake on: whatever could loop does.
-_RECONCILE: Final = {"updateMode": "Reconcile", "disruption": {"cooldown": "0s"}}
-_STRICT: Final = {"whenUnsatisfiable": "DoNotSchedule"}
+_RECONCILE: Final[dict[str, Any]] = {"updateMode": "Reconcile", "disruption": {"cooldown": "0s"}}
 _ROUNDS = 3
 _QUIET_SECONDS = 1
 
@@ -152,7 +151,7 @@ class App:
             owned = self.stage.client.get(self.stage.path("replicasets"))["items"]
             return max(int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for each in owned)
         history = self.stage.client.get(f"/apis/apps/v1/namespaces/{self.stage.namespace}/controllerrevisions")
-        return max(revision["revision"] for revision in history["items"])
+        return max(int(revision["revision"]) for revision in history["items"])
 
     def _writes(self) -> int:
         return sum(
@@ -407,7 +406,7 @@ def test_admission_still_says_what_git_takes_out(admitted: Stage, kind: str) -> 
     app = App(admitted, kind, Putter(admitted))
     kubectl(admitted, "create", manifest=app.manifest)
     data = app.drift()
-    admitted.policy("near", **_RECONCILE, **_STRICT)
+    admitted.policy("near", **_RECONCILE, **STRICT_RULE)
     app.await_at(data)
     since = admitted.sandbox.audit_offset()
 

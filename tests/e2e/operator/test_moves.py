@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tests.e2e import manifests
@@ -16,8 +16,8 @@ from mooring.reconcile.probe import BELIEVED_SECONDS
 from mooring.sandbox.client import ApiError
 from mooring.sandbox.launcher import Sandbox
 
-_MOVES = {"whenUnsatisfiable": "DoNotSchedule", "updateMode": "Reconcile"}
-_AT_ONCE = {**_MOVES, "disruption": {"cooldown": "0s"}}
+_MOVES: Final[dict[str, Any]] = {"whenUnsatisfiable": "DoNotSchedule", "updateMode": "Reconcile"}
+_AT_ONCE: Final[dict[str, Any]] = {**_MOVES, "disruption": {"cooldown": "0s"}}
 _SURGE = manifests.rolling(max_unavailable=0)
 _MERGE = "application/merge-patch+json"
 _CONTROLLER_ATTACHES = "volumes.kubernetes.io/controller-managed-attach-detach"

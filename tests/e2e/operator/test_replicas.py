@@ -15,7 +15,7 @@ from tests.e2e import manifests
 from tests.e2e.operator.gates import GATED_BY, is_held
 from tests.e2e.operator.webhooks import bring_pods, stored, tried
 from tests.e2e.process import MooringProcess
-from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import apply_crds, eventually
 
 from mooring.reconcile.gatekeeper import SWEEP_SECONDS
@@ -23,7 +23,6 @@ from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox, up
 from mooring.sandbox.processes import free_ports
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 #: A machine that runs tests may stand still for so long, in seconds: what must happen within a time gets this on top.
 _SLACK = 5
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/mooring-system/leases/mooring"
@@ -133,7 +132,7 @@ def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start:
     second = start("second")
     stage = stage_of(cluster, client, second)
     stage.volumes({"data": ["node-2"]}, modes=["ReadWriteMany"])
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     names = [f"shop-{number}" for number in range(20)]
 
     for name in names[:10]:
@@ -215,7 +214,7 @@ def test_read_only_only_reports(cluster: Sandbox, client: ApiClient, start: Star
     stage.await_on("shop", "node-4")
     stage.await_on("annotated", "node-4")
 
-    stage.policy("near", updateMode="Reconcile", disruption={"cooldown": "0s"}, **_STRICT)
+    stage.policy("near", updateMode="Reconcile", disruption={"cooldown": "0s"}, **STRICT_RULE)
 
     for name in ("shop", "annotated"):
         stage.await_reason("deployments", name, PLACEMENT_APPLIED, "AuditOnly")
@@ -313,7 +312,7 @@ def test_a_leader_without_the_api_server_steps_down(cluster: Sandbox, client: Ap
         cluster.start("kube-apiserver")
 
     with cluster.client() as stage.client:
-        stage.policy("near", **_STRICT)
+        stage.policy("near", **STRICT_RULE)
         stage.deployment("shop", "data", replicas=0)
         stage.await_reason("deployments", "shop", PLACEMENT_APPLIED, "Applied")
     assert replica.exit_code is None
@@ -325,7 +324,7 @@ def test_a_leader_whose_lease_is_taken_writes_nothing(cluster: Sandbox, client: 
     eventually(lambda: leader(client) == "first")
     stage = stage_of(cluster, client, replica)
     stage.volume("data", "node-2")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.deployment("before", "data", replicas=0)
     stage.await_reason("deployments", "before", PLACEMENT_APPLIED, "Applied")
 

@@ -12,7 +12,7 @@ from tests.e2e.operator.gates import is_held
 from tests.e2e.operator.webhooks import tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
-from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, VOLUME_LOCAL, Stage
 from tests.e2e.support import eventually
 from tests.programs import Helm
 
@@ -21,7 +21,6 @@ from mooring.sandbox.launcher import Sandbox, up
 
 Right = tuple[str, str, str]
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _SNAPSHOTS = "snapshot.storage.k8s.io"
 _SNAPSHOT_CRD = {
     "metadata": {
@@ -108,7 +107,7 @@ def _tour(stage: Stage) -> None:
     assert stage.node_of("pg-0") == "node-4"
     idle = {"replicas": 0}
     kinds = {"Deployment": idle, "StatefulSet": idle, "ReplicaSet": idle, "CronJob": {}, "Job": {"suspend": True}}
-    stage.cluster_policy("near", namespaceSelector={}, **_STRICT)
+    stage.cluster_policy("near", namespaceSelector={}, **STRICT_RULE)
     eventually(lambda: is_held(tried(stage, manifests.pod("trial", "late"))))
     stage.pod("held", "late")  # and let through when its claim is there
     stage.volume("late", "node-2")
@@ -119,7 +118,7 @@ def _tour(stage: Stage) -> None:
         _await_terms(stage, kind, there=True)
     for kind in kinds.keys() - {"CronJob"}:
         stage.await_reason(f"{kind.lower()}s", f"some-{kind.lower()}", PLACEMENT_APPLIED, "Applied")
-    stage.policy("nearer", updateMode="Reconcile", disruption={"cooldown": "0s"}, **_STRICT)
+    stage.policy("nearer", updateMode="Reconcile", disruption={"cooldown": "0s"}, **STRICT_RULE)
     stage.await_reason("statefulsets", "pg", VOLUME_LOCAL, "AllLocal")  # by eviction
     stage.client.request("DELETE", "/apis/mooring.dev/v1alpha1/clustervolumeplacementpolicies/near")
     stage.delete(stage.path("volumeplacementpolicies", "nearer"))
@@ -143,7 +142,7 @@ def _see_storage(stage: Stage) -> None:
         stage.client.create(path, {"metadata": {"name": "monday"}, **body})
     for kind in ("CSIStorageCapacity", "VolumeSnapshot"):
         eventually(
-            lambda name=kind: stage.operator.metrics()[f'mooring_index_objects{{kind="{name}"}}'] == 1, timeout=60
+            lambda name=kind: stage.operator.metrics()[f'mooring_index_objects{{kind="{name}"}}'] == 1  # type: ignore[misc]
         )
 
 

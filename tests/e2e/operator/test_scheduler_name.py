@@ -9,12 +9,11 @@ from tests.e2e.operator.gates import GATE
 from tests.e2e.operator.webhooks import Creations, Replica, expressions, register, terms_of, tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.release import Release
-from tests.e2e.stage import Stage
+from tests.e2e.stage import STRICT_RULE, Stage
 from tests.e2e.support import eventually
 
 from mooring.sandbox.launcher import Sandbox
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _STOCK = "default-scheduler"
 
 
@@ -154,7 +153,7 @@ def test_a_policy_that_only_reports_sets_no_scheduler(adopting: Stage) -> None:
 
 def test_without_its_scheduler_pods_stay_with_the_stock_one(adopting: Stage) -> None:
     """A pod would wait for ever for a scheduler that is not there; a policy that names it is no exception."""
-    adopting.policy("ours", podSelector={"matchLabels": {"app": "ours"}}, schedulerName="mooring", **_STRICT)
+    adopting.policy("ours", podSelector={"matchLabels": {"app": "ours"}}, schedulerName="mooring", **STRICT_RULE)
     ours = manifests.pod("strict", "located", labels={"app": "ours"})
     # Its status is the leader's, and it is another replica that answers.
     eventually(lambda: terms_of(tried(adopting, ours)))

@@ -87,9 +87,9 @@ def test_disable_hyperconvergence(stage: Stage, scheduler: str) -> None:
             await_leaning(stage, claim, leaning)
 
     for name, word in words.items():
-        claims = [f"data-{name}", f"served-{name}"]
-        made = create_leaning(stage, claims, annotations={word: "true"}, **fields)
-        assert leanings(stage, claims) == dict.fromkeys(claims, ANYWHERE)
+        both = [f"data-{name}", f"served-{name}"]
+        made = create_leaning(stage, both, annotations={word: "true"}, **fields)
+        assert leanings(stage, both) == dict.fromkeys(both, ANYWHERE)
         assert [gates_of(pod) for pod in made] == [[]] * 4
         assert [pod["spec"]["affinity"] for pod in made] == [wish_for(DATA), wish_for(FAR)] * 2
 

@@ -35,12 +35,11 @@ from tests.e2e.operator.webhooks import (
     tried,
 )
 from tests.e2e.release import Release
-from tests.e2e.stage import Stage
+from tests.e2e.stage import STRICT_RULE, Stage
 from tests.e2e.support import eventually
 
 from mooring.sandbox.client import ApiError
 
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 _LINUX = expressions(os="linux")
 _OWNER = {"apiVersion": "apps/v1", "name": "agent", "uid": str(uuid.uuid4()), "controller": True}
 _EPHEMERAL = {
@@ -171,7 +170,7 @@ def test_asked_again_it_does_nothing_twice(
 ) -> None:
     """The API server asks again after a webhook that changed the pod; what that one added is taken in."""
     admitted.volumes({"data": ["node-1", "node-2"], "second": ["node-2", "node-3"]})
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     affinity = {"affinity": required(own)} if own else {}
     creations = Creations(admitted)
 
@@ -196,7 +195,7 @@ def test_pods_are_created_while_nobody_answers(stage: Stage, release: Release, t
     """As they are: after 2 s where the process hangs, at once where there is none. Once it is back they are placed."""
     replica = Replica(release, tmp_path)
     stage.volume("data", "node-4")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     creations = Creations(stage)
     register(stage, url=replica.url, timeout=2)
 
@@ -216,7 +215,7 @@ def test_the_certificate_may_come_from_files(stage: Stage, release: Release, tmp
     certificate, key = stage.sandbox.serving_certificate
     replica = Replica(release, tmp_path, f"--webhook-cert={certificate}", f"--webhook-key={key}")
     stage.volume("data", "node-4")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     register(stage, url=replica.url, ca=stage.sandbox.ca_file.read_bytes())
 
     with replica.running():
@@ -332,7 +331,7 @@ def test_the_bundle_is_written_by_a_manager_of_its_own(stage: Stage) -> None:
 def test_lost_certificates_are_made_anew(admitted: Stage, release: Release) -> None:
     """The Secret is deleted, and comes back as garbage: the last certificate is served until there is a new one."""
     admitted.volume("data", "node-4")
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
     path = f"/api/v1/namespaces/{release.namespace}/secrets/mooring-webhook"
     before, pid = _bundle(admitted), admitted.operator.pid
     assert _is_placed(admitted)

@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 from tests.e2e import manifests
-from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, is_complete, stays
+from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
 from mooring.reconcile.controller import STATEFUL_SET_DELAY
-
-_STRICT = {"whenUnsatisfiable": "DoNotSchedule"}
 
 
 def nodes_in(affinity: dict[str, Any]) -> set[str]:
@@ -25,7 +23,7 @@ def test_a_stateful_set_of_one_claim_gets_its_terms(stage: Stage) -> None:
     stage.workload("StatefulSet", "pg", "data", affinity=manifests.on_nodes("node-5"))
     assert stage.node_of("pg-0") == "node-5"
 
-    stage.policy("near", updateMode="Reconcile", **_STRICT)
+    stage.policy("near", updateMode="Reconcile", **STRICT_RULE)
 
     eventually(lambda: stage.runs_on("pg") == {"node-2"})
     stage.await_reason("statefulsets", "pg", VOLUME_LOCAL, "AllLocal")
@@ -37,7 +35,7 @@ def test_a_stateful_set_with_claims_of_each_pod_is_left_to_admission(admitted: S
     """Each pod gets the place of its own volume as it is created; one template could not say them all."""
     places = {"data-pg-0": ["node-2"], "data-pg-1": ["node-5"], "data-pg-2": ["node-3"]}
     admitted.volumes(places)
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     admitted.workload("StatefulSet", "pg", own_claim="data", spec={"replicas": 3})
 
@@ -51,7 +49,7 @@ def test_conditions_of_a_stateful_set_are_put_back_without_a_loop(stage: Stage) 
     """Its controller drops them with each of its writes: while it scales to 20, ours come once a second at most."""
     places = {f"data-pg-{number}": ["node-1"] for number in range(20)}
     stage.volumes(places)
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     parallel = {"replicas": 1, "podManagementPolicy": "Parallel"}
     elsewhere = {"nodeSelector": {manifests.HOSTNAME: "node-2"}}
     stage.workload("StatefulSet", "pg", own_claim="data", spec=parallel, **elsewhere)
@@ -89,7 +87,7 @@ def _status_writes(stage: Stage, since: int) -> tuple[int, int]:
 def test_a_condition_that_was_dropped_keeps_its_time(stage: Stage) -> None:
     """Put back, it says since when it holds, not since when it was put back."""
     stage.volumes({"data-pg-0": ["node-1"], "data-pg-1": ["node-1"]})
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.workload("StatefulSet", "pg", own_claim="data")
     told = stage.await_reason("statefulsets", "pg", PLACEMENT_APPLIED, "PerPod")
 
@@ -106,7 +104,7 @@ def test_a_replica_set_of_its_own_gets_its_terms_at_once(stage: Stage) -> None:
     stage.workload("ReplicaSet", "web", "data", affinity=manifests.on_nodes("node-6"))
     (pod,) = eventually(lambda: [each for each in stage.pods_of("web") if each["spec"].get("nodeName")])
 
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
 
     stage.await_reason("replicasets", "web", PLACEMENT_APPLIED, "Applied")
     stage.await_reason("replicasets", "web", VOLUME_LOCAL, "NotLocal")
@@ -122,7 +120,7 @@ def test_a_replica_set_of_its_own_gets_its_terms_at_once(stage: Stage) -> None:
 def test_a_suspended_job_gets_its_terms_before_it_starts(stage: Stage) -> None:
     """Afterwards nobody could change them; the controller's own conditions stay beside ours."""
     stage.volume("data", "node-4")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     # Its controller says nothing more of Suspended once it is complete, and pods here are done as soon as they run.
     stage.workload("Job", "once", "data", spec={"suspend": True, "completions": 1000})
 
@@ -144,7 +142,7 @@ def test_a_job_that_runs_is_only_reported(stage: Stage) -> None:
     stage.workload("Job", "once", "data", affinity=manifests.on_nodes("node-1"), spec={"parallelism": 1})
     (pod,) = eventually(lambda: stage.pods_of("once"))
 
-    stage.policy("near", updateMode="Reconcile", **_STRICT)
+    stage.policy("near", updateMode="Reconcile", **STRICT_RULE)
 
     found = stage.await_reason("jobs", "once", PLACEMENT_APPLIED, "Deferred")
     assert "cannot be changed" in found["message"]
@@ -171,7 +169,7 @@ def test_conditions_of_a_job_go_with_the_rule(stage: Stage) -> None:
 def test_a_cron_job_hands_its_terms_to_its_jobs(stage: Stage) -> None:
     """It has no conditions; an event tells of the terms. The Job that it makes is its own business."""
     stage.volume("data", "node-3")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.workload("CronJob", "nightly", "data")
     eventually(lambda: nodes_in(stage.affinity_of("nightly", kind="cronjobs")) == {"node-3"})
     assert "PlacementApplied" in eventually(lambda: stage.events("nightly"))
@@ -186,7 +184,7 @@ def test_a_cron_job_hands_its_terms_to_its_jobs(stage: Stage) -> None:
 def test_a_cron_job_says_why_it_has_no_terms(stage: Stage) -> None:
     """Where a Deployment would have a condition, an event says it, once."""
     stage.volumes({"a": ["node-1"], "b": ["node-4"]})
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.workload("CronJob", "nightly", "a", "b")
 
     message = eventually(lambda: stage.events("nightly").get("DisjointVolumes"))
@@ -198,7 +196,7 @@ def test_a_cron_job_says_why_it_has_no_terms(stage: Stage) -> None:
 def test_a_daemon_set_is_left_alone(admitted: Stage, *, strict: bool) -> None:
     """Its nodes are its purpose, whatever its claims: no terms, no conditions, and a pod on every node."""
     admitted.volume("data", "node-1", modes=["ReadWriteMany"])
-    admitted.policy("near", updateMode="Reconcile", **(_STRICT if strict else {}))
+    admitted.policy("near", updateMode="Reconcile", **(STRICT_RULE if strict else {}))
     admitted.workload("DaemonSet", "agent", "data")
 
     eventually(lambda: len(admitted.runs_on("agent") - {""}) == 6)
@@ -209,10 +207,10 @@ def test_a_daemon_set_is_left_alone(admitted: Stage, *, strict: bool) -> None:
 def test_what_a_deployment_owns_is_the_deployments(stage: Stage) -> None:
     """Its ReplicaSets get neither terms nor conditions of their own."""
     stage.volume("data", "node-1")
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.deployment("web", "data")
     eventually(lambda: stage.condition("deployments", "web", PLACEMENT_APPLIED))
-    eventually(lambda: is_complete(stage.client.get(stage.path("deployments", "web"))))
+    stage.await_complete("web")
 
     owned = stage.client.get(stage.path("replicasets"))["items"]
 
@@ -227,7 +225,7 @@ def test_terms_that_keep_a_pod_waiting_go_with_their_policy(stage: Stage) -> Non
     nodes, fields = stage.own_nodes(2)
     stage.volume("data", nodes[0], known=False)
     stage.sandbox.kubectl("cordon", nodes[0])
-    stage.policy("near", **_STRICT)
+    stage.policy("near", **STRICT_RULE)
     stage.workload("StatefulSet", "pg", "data", spec={"replicas": 0}, **fields)
     eventually(lambda: nodes_in(stage.affinity_of("pg", kind="statefulsets")) == {nodes[0]})
     stage.sandbox.kubectl("scale", "statefulset/pg", "--replicas=1", "-n", stage.namespace)
@@ -246,7 +244,7 @@ def test_a_pod_that_waits_because_of_a_rule_says_so(admitted: Stage) -> None:
     nodes, fields = admitted.own_nodes(3)
     admitted.sandbox.kubectl("cordon", nodes[0])
     admitted.volume("data", nodes[0], nodes[1])
-    admitted.policy("near", **_STRICT)
+    admitted.policy("near", **STRICT_RULE)
 
     admitted.pod("big", "data", cpu="9", **fields)
 

@@ -286,7 +286,7 @@ async def leader(breakable: Sandbox, wire: Wire, tmp_path: Path) -> AsyncIterato
 
 async def no_connections() -> None:
     """Wait until the event loop has closed its sockets: a TLS connection ends only when a suspended peer answers."""
-    selector = asyncio.get_running_loop()._selector
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
     async with asyncio.timeout(30):
         while len(selector.get_map()) > 1:  # the loop's own pipe stays
             await asyncio.sleep(0.01)

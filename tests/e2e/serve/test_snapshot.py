@@ -18,7 +18,8 @@ import yaml
 from tests.e2e import manifests
 from tests.e2e.process import MooringProcess
 
-from mooring.sandbox.credentials import Pair, make_authority, make_client, make_serving
+from mooring.pki import Pair
+from mooring.sandbox.credentials import make_authority, make_client, make_serving
 from mooring.sandbox.nodes import make_nodes
 
 _NODES = [f"node-{number}" for number in range(1, 7)]
