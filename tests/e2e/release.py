@@ -1,11 +1,13 @@
 """The chart in a sandbox, and the operator as a process outside of it: with its ServiceAccount, and nothing more."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from tests.e2e.accounts import may, service_account_kubeconfig
+from tests.e2e.process import MooringProcess
 from tests.e2e.support import await_kinds, eventually
 from tests.programs import Helm
 
@@ -13,6 +15,9 @@ from mooring.sandbox.launcher import Sandbox
 from mooring.sandbox.processes import free_ports
 
 NAMESPACE: Final = "mooring-system"
+ADMISSION: Final = "test-admission"
+"""Label of namespaces whose pods come to the webhook, where a release is made so."""
+WEBHOOK_CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 class Release:
@@ -67,7 +72,33 @@ class Release:
             f"--webhook-port={self._port}",
         )
 
+    @contextlib.contextmanager
+    def operator(self, log: Path) -> Iterator[MooringProcess]:
+        """Run the operator while inside; in the end it must have been healthy, and have asked for nothing forbidden."""
+        since = self._sandbox.audit_offset()
+        # Pods that a test leaves to the stock scheduler stay with it.
+        arguments = (*self.arguments, "--port", str(self._sandbox.extender_port), "--no-set-scheduler-name")
+        with MooringProcess(log, *arguments) as process:
+            process.await_ready()
+            eventually(self._is_trusted)
+            yield process
+            assert process.exit_code is None, f"the operator ended with {process.exit_code}:\n{process.tail()}"
+            assert process.complaints() == []
+        events = self._sandbox.audit(user=self.user, since=since)
+        assert [f"{event['verb']} {event['requestURI']}" for event in events if _is_forbidden(event)] == []
+
     def delete(self) -> None:
         """Take away what the chart made."""
         manifests = yaml.safe_dump_all(self.manifests)
         self._sandbox.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifests, timeout=240)
+
+    def _is_trusted(self) -> bool:
+        """Say whether the API server has the certificate to trust the operator by, which serves it a bit earlier."""
+        with self._sandbox.client() as client:
+            webhooks = client.get(f"{WEBHOOK_CONFIGURATIONS}/{self.name}")["webhooks"]
+        return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
+
+
+def _is_forbidden(event: dict[str, Any]) -> bool:
+    # A namespace that goes away refuses new objects with a 403 too; that is no lack of rights.
+    return bool(event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid")

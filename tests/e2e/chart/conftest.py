@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.e2e.release import WEBHOOK_CONFIGURATIONS
 from tests.e2e.support import await_kinds, eventually
 from tests.programs import CHART, Helm
 
@@ -19,7 +20,7 @@ CRDS = (
     "volumelocators.mooring.dev",
 )
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/{RELEASE}-webhook"
-WEBHOOKS = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{RELEASE}"
+WEBHOOKS = f"{WEBHOOK_CONFIGURATIONS}/{RELEASE}"
 
 InCluster = Callable[..., str]
 Install = Callable[..., None]

@@ -1,6 +1,5 @@
 """A control plane of its own: a cluster in three zones, on whose nodes there are disks of a real CSI driver."""
 
-import json
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -9,16 +8,14 @@ import pytest
 from tests.e2e.csi.disks import Disks
 from tests.e2e.csi.scene import Scene
 from tests.e2e.csi.storage import Storage
+from tests.e2e.operator.webhooks import admit
 from tests.e2e.process import MooringProcess
-from tests.e2e.release import Release
+from tests.e2e.release import ADMISSION, Release
 from tests.e2e.stage import Stage
 from tests.programs import Helm
 
 from mooring.sandbox.launcher import Sandbox, up
 from mooring.sandbox.progress import plain
-
-ADMISSION = "test-admission"
-"""Label of namespaces whose pods come to the webhook."""
 
 # Capturing replaces sys.stderr: compiling takes minutes, and whoever waits must see that something happens.
 _progress = plain(lambda line: print(f"disks: {line}", file=sys.__stderr__, flush=True))
@@ -62,35 +59,16 @@ def storage(sandbox: Sandbox, disks: Disks, namespace: str) -> Iterator[Storage]
 
 @pytest.fixture(scope="package")
 def release(sandbox: Sandbox, helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """Install the chart; its webhook sees only pods of namespaces that ask for it.
-
-    The API server waits for it as long as it can, for it would create a pod without it that is to be led by it.
-    """
-    made = Release(sandbox, helm, tmp_path_factory.mktemp("release"), admission={ADMISSION: "true"})
-    patient = [{"op": "replace", "path": f"/webhooks/{number}/timeoutSeconds", "value": 30} for number in (0, 1)]
-    sandbox.kubectl("patch", "mutatingwebhookconfiguration", made.name, "--type=json", "-p", json.dumps(patient))
-    return made
+    """Install the chart; its webhook sees only pods of namespaces that ask for it."""
+    return Release(sandbox, helm, tmp_path_factory.mktemp("release"), admission={ADMISSION: "true"})
 
 
 @pytest.fixture(scope="package")
-def operator(
-    sandbox: Sandbox, release: Release, disks: Disks, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[MooringProcess]:
+def operator(release: Release, disks: Disks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MooringProcess]:
     """Run the operator with no more rights than the chart grants it; in the end it must have been healthy."""
     del disks
-    since = sandbox.audit_offset()
-    log = tmp_path_factory.mktemp("operator") / "log"
-    arguments = (*release.arguments, "--port", str(sandbox.extender_port), "--no-set-scheduler-name")
-    with MooringProcess(log, *arguments) as process:
-        process.await_ready()
+    with release.operator(tmp_path_factory.mktemp("operator") / "log") as process:
         yield process
-        assert process.exit_code is None, f"the operator ended with {process.exit_code}:\n{process.tail()}"
-        assert process.complaints() == []
-    events = sandbox.audit(user=release.user, since=since)
-    forbidden = [
-        each for each in events if each.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
-    ]
-    assert [f"{event['verb']} {event['requestURI']}" for event in forbidden] == []
 
 
 @pytest.fixture
@@ -110,5 +88,5 @@ def scene(request: pytest.FixtureRequest, stage: Stage, storage: Storage) -> Sce
     and nobody else; or as the chart installs it both (`mooring`).
     """
     if request.param != "extender":
-        stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {ADMISSION: "true"}}})
+        admit(stage)
     return Scene(stage, storage, way=request.param)

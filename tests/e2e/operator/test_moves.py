@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
+from tests.e2e.release import WEBHOOK_CONFIGURATIONS
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
 from tests.e2e.support import eventually
 
@@ -22,7 +23,7 @@ _SURGE = manifests.rolling(max_unavailable=0)
 _MERGE = "application/merge-patch+json"
 _CONTROLLER_ATTACHES = "volumes.kubernetes.io/controller-managed-attach-detach"
 _ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
-_WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/mooring"
+_WEBHOOKS = f"{WEBHOOK_CONFIGURATIONS}/mooring"
 
 
 def evictions(stage: Stage, since: int) -> list[str]:

@@ -18,9 +18,7 @@ import pytest
 import yaml
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
-from tests.e2e.operator.conftest import ADMISSION
 from tests.e2e.operator.webhooks import (
-    CONFIGURATIONS,
     PODS,
     Creations,
     Patch,
@@ -34,7 +32,7 @@ from tests.e2e.operator.webhooks import (
     terms_of,
     tried,
 )
-from tests.e2e.release import Release
+from tests.e2e.release import ADMISSION, WEBHOOK_CONFIGURATIONS, Release
 from tests.e2e.stage import STRICT_RULE, Stage
 from tests.e2e.support import eventually
 
@@ -245,7 +243,7 @@ def _seconds_to_create(stage: Stage, creations: Creations, name: str) -> float:
 
 
 def _webhooks(stage: Stage) -> list[Manifest]:
-    return list(stage.client.get(f"{CONFIGURATIONS}/mooring")["webhooks"])
+    return list(stage.client.get(f"{WEBHOOK_CONFIGURATIONS}/mooring")["webhooks"])
 
 
 def _bundle(stage: Stage) -> str:
@@ -323,7 +321,7 @@ def test_old_tls_is_refused(stage: Stage) -> None:
 
 def test_the_bundle_is_written_by_a_manager_of_its_own(stage: Stage) -> None:
     """So that whoever applies the chart's configuration leaves it alone."""
-    managers = stage.client.get(f"{CONFIGURATIONS}/mooring")["metadata"]["managedFields"]
+    managers = stage.client.get(f"{WEBHOOK_CONFIGURATIONS}/mooring")["metadata"]["managedFields"]
 
     assert {each["manager"] for each in managers if "f:caBundle" in json.dumps(each)} == {"mooring-webhook"}
 

@@ -10,9 +10,7 @@ from typing import Any, Final
 import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import HOSTNAME, Manifest
-from tests.e2e.operator.conftest import ADMISSION
-from tests.e2e.operator.gates import is_held
-from tests.e2e.operator.webhooks import tried
+from tests.e2e.operator.webhooks import admit
 from tests.e2e.stage import Stage
 from tests.e2e.support import eventually
 
@@ -41,10 +39,8 @@ def opted_in(stage: Stage, scheduler: str) -> Manifest:
     """Bring the soft local rule to a stage's pods; gives what they must say in their spec for it."""
     if scheduler == STORK:
         return {"schedulerName": STORK}
-    stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {ADMISSION: "true"}}})
+    admit(stage)
     stage.policy("near")
-    # The API server's admission learns of labels by a watch of its own.
-    eventually(lambda: is_held(tried(stage, manifests.pod("trial", "missing"))))
     return {}
 
 

@@ -14,14 +14,13 @@ from typing import Any
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
 from tests.e2e.process import MooringProcess
-from tests.e2e.release import Release
+from tests.e2e.release import ADMISSION, WEBHOOK_CONFIGURATIONS, Release
 from tests.e2e.stage import Stage
 from tests.e2e.support import eventually
 
 from mooring.sandbox.launcher import Sandbox
 from mooring.sandbox.processes import free_ports
 
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 PODS = "pods.mooring.dev"
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -127,6 +126,13 @@ def called(annotations: Mapping[str, str], *, again: bool = False) -> dict[str, 
     return {call["webhook"]: call["mutated"] for call in calls}
 
 
+def admit(stage: Stage) -> None:
+    """Let a stage's pods come to the release's webhook from now on."""
+    stage.patch(f"/api/v1/namespaces/{stage.namespace}", {"metadata": {"labels": {ADMISSION: "true"}}})
+    # The API server's admission learns of labels by a watch of its own.
+    await_told(stage, "missing")
+
+
 def await_told(stage: Stage, *claims: str, **said: str) -> None:
     """Wait until the API server asks Mooring about the stage's pods, and Mooring says this of one with these claims."""
     creations = Creations(stage)
@@ -155,7 +161,7 @@ def register(
 
     `timeout` is in seconds.
     """
-    configuration = stage.client.get(f"{CONFIGURATIONS}/mooring")
+    configuration = stage.client.get(f"{WEBHOOK_CONFIGURATIONS}/mooring")
     (webhook,) = [each for each in configuration["webhooks"] if each["name"] == PODS]
     webhook["matchConditions"] = conditions(webhook["matchConditions"])
     webhook["clientConfig"]["url"] = url or webhook["clientConfig"]["url"]
@@ -217,7 +223,7 @@ def _register(stage: Stage, name: str, webhook: Mapping[str, Any]) -> None:
         "metadata": {"name": name},
         "webhooks": [webhook],
     }
-    stage.create_in_cluster(CONFIGURATIONS, configuration)
+    stage.create_in_cluster(WEBHOOK_CONFIGURATIONS, configuration)
 
 
 @contextlib.contextmanager

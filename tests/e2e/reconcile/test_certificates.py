@@ -13,6 +13,7 @@ from typing import Any, Self
 import pytest
 import yaml
 from aiohttp import web
+from tests.e2e.release import WEBHOOK_CONFIGURATIONS
 from tests.e2e.support import eventually
 
 from mooring.cluster.connection import ApiError, ApiServer
@@ -26,7 +27,6 @@ from mooring.sandbox.launcher import Sandbox
 from mooring.sandbox.processes import free_ports
 from mooring.serve.tls import ServingCertificate, from_secret
 
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 HOST = "127.0.0.1"
 DAY = dt.timedelta(days=1)
 MINUTE = dt.timedelta(minutes=1)
@@ -56,7 +56,7 @@ class Release:
     def __init__(self, client: ApiClient, namespace: str, *, url: str = f"https://{HOST}:1/mutate") -> None:
         self.name = f"release-{uuid.uuid4().hex[:8]}"
         self.namespace = namespace
-        self.path = f"{CONFIGURATIONS}/{self.name}"
+        self.path = f"{WEBHOOK_CONFIGURATIONS}/{self.name}"
         self.secret_path = f"/api/v1/namespaces/{namespace}/secrets/{self.name}-webhook"
         self._client = client
         self.manifest: dict[str, Any] = {

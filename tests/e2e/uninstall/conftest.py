@@ -11,13 +11,11 @@ import pytest
 import yaml
 from tests.e2e.accounts import may, service_account_kubeconfig
 from tests.e2e.manifests import Manifest
-from tests.e2e.release import Release
+from tests.e2e.release import ADMISSION, Release
 from tests.e2e.support import eventually
 from tests.programs import Helm
 
 from mooring.sandbox.launcher import Sandbox, up
-
-ADMISSION = "test-admission"
 
 Done = subprocess.CompletedProcess[str]
 

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e import manifests
 from tests.e2e.manifests import Manifest
 from tests.e2e.process import MooringProcess
-from tests.e2e.release import Release
+from tests.e2e.release import WEBHOOK_CONFIGURATIONS, Release
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, is_complete, stays
 from tests.e2e.support import eventually
 from tests.e2e.uninstall import remains
@@ -29,7 +29,6 @@ from mooring.sandbox.launcher import Sandbox
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 OTHERS_GATE = "example.com/approval"
-WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def holder(sandbox: Sandbox, release: Release) -> str:
 def webhook_configurations(sandbox: Sandbox) -> list[str]:
     """Give the names of all MutatingWebhookConfigurations."""
     with sandbox.client() as client:
-        return [each["metadata"]["name"] for each in client.get(WEBHOOKS)["items"]]
+        return [each["metadata"]["name"] for each in client.get(WEBHOOK_CONFIGURATIONS)["items"]]
 
 
 def fill(sandbox: Sandbox, corner: Corner) -> None:
@@ -178,7 +177,7 @@ def test_all_traces_go(sandbox: Sandbox, release: Release, uninstall: Uninstall,
     second = uninstall()
 
     assert (second.returncode, second.stderr) == (0, "")
-    assert uninstall.writes(again) == [f"delete {WEBHOOKS}/{release.name}"]
+    assert uninstall.writes(again) == [f"delete {WEBHOOK_CONFIGURATIONS}/{release.name}"]
     events = uninstall.requests(start)
     assert [event for event in events if event["responseStatus"]["code"] == 403] == []
     unused = rights([*UNINSTALL_RULES, *UNINSTALL_NAMESPACED_RULES]) - used(events)
