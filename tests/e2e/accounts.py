@@ -3,16 +3,23 @@
 from pathlib import Path
 
 import yaml
+from tests.e2e.support import eventually
 
 from mooring.sandbox.launcher import Sandbox
 
 
-def service_account_kubeconfig(sandbox: Sandbox, *, namespace: str, name: str, file: Path) -> Path:
-    """Write a kubeconfig with a fresh token of a ServiceAccount, and give its path."""
+def service_account_kubeconfig(sandbox: Sandbox, *, namespace: str, name: str, lease: str, file: Path) -> Path:
+    """Write a kubeconfig with a fresh token of a ServiceAccount, and give its path once the account has its rights.
+
+    That is when it may list pods, and get this Lease in its namespace: the chart grants them by roles of two kinds.
+    """
+    user = f"system:serviceaccount:{namespace}:{name}"
+    rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{lease}"))
+    eventually(lambda: all(may(sandbox, user, *right, namespace) for right in rights))
     config = yaml.safe_load(sandbox.kubeconfig("admin").read_text(encoding="utf-8"))
     token = sandbox.kubectl("create", "token", name, "--namespace", namespace).strip()
-    for user in config["users"]:
-        user["user"] = {"token": token}
+    for entry in config["users"]:
+        entry["user"] = {"token": token}
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     file.chmod(0o600)
     return file

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.e2e.accounts import may, service_account_kubeconfig
+from tests.e2e.accounts import service_account_kubeconfig
 from tests.e2e.process import MooringProcess
 from tests.e2e.support import await_kinds, eventually
 from tests.programs import Helm
@@ -56,10 +56,8 @@ class Release:
         sandbox.kubectl("create", "namespace", namespace, check=False)
         sandbox.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(self.manifests))
         await_kinds(sandbox)
-        rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{name}"))
-        eventually(lambda: all(may(sandbox, self.user, *right, namespace) for right in rights))
         self.kubeconfig = service_account_kubeconfig(
-            sandbox, namespace=namespace, name=name, file=directory / f"{name}.kubeconfig"
+            sandbox, namespace=namespace, name=name, lease=name, file=directory / f"{name}.kubeconfig"
         )
 
     @property

@@ -47,7 +47,7 @@ class Stage:
 
     def close(self) -> None:
         """Delete what lies in no namespace."""
-        # A connection that was idle for a minute may be gone.
+        # By a new connection: a test may have stopped the API server meanwhile.
         with self.sandbox.client() as self.client:
             for path in reversed(self._leftovers):
                 self.delete(path)

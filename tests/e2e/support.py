@@ -12,6 +12,8 @@ from mooring.sandbox.launcher import Sandbox
 Value = TypeVar("Value")
 
 REPOSITORY: Final = Path(__file__).parents[2]
+SLACK_SECONDS: Final = 5
+"""A machine that runs tests may stand still for so long: what must happen within a time gets this on top."""
 
 
 def eventually(check: Callable[[], Value | None], *, timeout: float = 60, every: float = 0.1) -> Value:

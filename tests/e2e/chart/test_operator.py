@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.accounts import may, service_account_kubeconfig
+from tests.e2e.accounts import service_account_kubeconfig
 from tests.e2e.chart.conftest import NAMESPACE, RELEASE, InCluster, Install, certificates
 from tests.e2e.chart.test_rights import OPERATOR
 from tests.e2e.manifests import STRICT, Manifest, claim, pod, policy, volume
@@ -41,10 +41,10 @@ def running(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Runn
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     verb, *arguments = container["args"]
     assert verb == "run"
-    kubeconfig = service_account_kubeconfig(cluster, namespace=NAMESPACE, name=RELEASE, file=tmp_path / "kubeconfig")
+    kubeconfig = service_account_kubeconfig(
+        cluster, namespace=NAMESPACE, name=RELEASE, lease=RELEASE, file=tmp_path / "kubeconfig"
+    )
     outside = ("--host=127.0.0.1", f"--kubeconfig={kubeconfig}")
-    rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{RELEASE}"))
-    eventually(lambda: all(may(cluster, OPERATOR, *right, NAMESPACE) for right in rights))
     with MooringProcess(tmp_path / "log", *arguments, *outside) as process:
         process.await_ready()
         yield Running(values, process)

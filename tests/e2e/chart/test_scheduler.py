@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.accounts import may, service_account_kubeconfig
+from tests.e2e.accounts import service_account_kubeconfig
 from tests.e2e.chart.conftest import NAMESPACE, RELEASE, Install
 from tests.e2e.manifests import pod
 from tests.e2e.support import eventually
@@ -23,7 +23,9 @@ USER = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 def scheduler(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Path]:
     """Run kube-scheduler as the chart's pod would, and give its log."""
     install(scheduler={"enabled": True}, webhook={"enabled": False})
-    kubeconfig = service_account_kubeconfig(cluster, namespace=NAMESPACE, name=NAME, file=tmp_path / "kubeconfig")
+    kubeconfig = service_account_kubeconfig(
+        cluster, namespace=NAMESPACE, name=NAME, lease=NAME, file=tmp_path / "kubeconfig"
+    )
     configmap = json.loads(cluster.kubectl("get", "configmap", NAME, "-n", NAMESPACE, "-o", "json"))
     config = yaml.safe_load(configmap["data"]["config.yaml"])
     # All that a pod finds by itself.
@@ -39,8 +41,6 @@ def scheduler(cluster: Sandbox, install: Install, tmp_path: Path) -> Iterator[Pa
         f"--secure-port={port}",
         f"--cert-dir={tmp_path}",
     ]
-    rights = (("list", "pods"), ("get", f"leases.coordination.k8s.io/{NAME}"))
-    eventually(lambda: all(may(cluster, USER, *right, NAMESPACE) for right in rights))
     log = tmp_path / "log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:

@@ -16,15 +16,13 @@ from tests.e2e.operator.gates import GATED_BY, is_held
 from tests.e2e.operator.webhooks import bring_pods, stored, tried
 from tests.e2e.process import MooringProcess
 from tests.e2e.stage import PLACEMENT_APPLIED, STRICT_RULE, VOLUME_LOCAL, Stage, stays
-from tests.e2e.support import apply_crds, eventually
+from tests.e2e.support import SLACK_SECONDS, apply_crds, eventually
 
 from mooring.reconcile.gatekeeper import SWEEP_SECONDS
 from mooring.sandbox.client import ApiClient, ApiError
 from mooring.sandbox.launcher import Sandbox, up
 from mooring.sandbox.processes import free_ports
 
-#: A machine that runs tests may stand still for so long, in seconds: what must happen within a time gets this on top.
-_SLACK = 5
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/mooring-system/leases/mooring"
 
 Start = Callable[..., MooringProcess]
@@ -143,9 +141,9 @@ def test_a_killed_leader_is_replaced(cluster: Sandbox, client: ApiClient, start:
     for name in names[10:]:
         stage.deployment(name, "data", replicas=0)
 
-    eventually(lambda: leader(client) == "second", timeout=15 + _SLACK)
+    eventually(lambda: leader(client) == "second", timeout=15 + SLACK_SECONDS)
     stage.await_reason("deployments", names[-1], PLACEMENT_APPLIED, "Applied")
-    assert time.monotonic() - killed < 15 + _SLACK
+    assert time.monotonic() - killed < 15 + SLACK_SECONDS
     for name in names:
         stage.await_reason("deployments", name, PLACEMENT_APPLIED, "Applied")
     assert {_generation(stage, name) for name in names} == {2}
@@ -175,9 +173,9 @@ def test_a_leader_that_ends_hands_over_at_once(cluster: Sandbox, client: ApiClie
 
     first.terminate()
 
-    assert first.wait(timeout=10 + _SLACK) == 0
+    assert first.wait(timeout=10 + SLACK_SECONDS) == 0
     assert leader(client) != "first"
-    eventually(lambda: leader(client) == "second", timeout=3 + _SLACK)
+    eventually(lambda: leader(client) == "second", timeout=3 + SLACK_SECONDS)
     stage.policy("near")
     stage.await_reason("pods", "waits", VOLUME_LOCAL, stage_reason(stage))
 
@@ -259,7 +257,7 @@ def test_pods_of_a_killed_replica_are_let_through_by_the_leader(client: ApiClien
     stays(lambda: is_held(stored(second, "late")), seconds=3)
     second.volume("data", "node-3", known=False)
 
-    eventually(lambda: let_through(second, first.operator) == {"late"}, timeout=5 + _SLACK)
+    eventually(lambda: let_through(second, first.operator) == {"late"}, timeout=5 + SLACK_SECONDS)
     assert second.node_of("late") == "node-3"
 
 
@@ -273,7 +271,7 @@ def test_pods_of_a_killed_leader_are_let_through_by_the_next(client: ApiClient, 
     first.volume("data", "node-3", known=False)
 
     # The Lease, the leader's patience with others' pods, and some slack.
-    eventually(lambda: let_through(first, second.operator) == {"late"}, timeout=15 + 2 + 3 + _SLACK)
+    eventually(lambda: let_through(first, second.operator) == {"late"}, timeout=15 + 2 + 3 + SLACK_SECONDS)
     assert first.node_of("late") == "node-3"
 
 

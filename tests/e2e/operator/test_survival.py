@@ -17,13 +17,10 @@ import pytest
 from tests.e2e import manifests
 from tests.e2e.process import MooringProcess
 from tests.e2e.stage import PLACEMENT_APPLIED, VOLUME_LOCAL, Stage, stays
-from tests.e2e.support import apply_crds, eventually
+from tests.e2e.support import SLACK_SECONDS, apply_crds, eventually
 from tests.e2e.wire import Wire, api_wire, through
 
 from mooring.sandbox.launcher import Sandbox, up
-
-#: A machine that runs tests may stand still for so long, in seconds: what must happen within a time gets this on top.
-_SLACK = 5
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +178,7 @@ def test_sigterm_drains(breakable: Sandbox, tmp_path: Path) -> None:
             halfway.wait(30)
             assert [each.result() for each in asked] == [200] * 8
             assert process.wait(timeout=30) == 0
-            assert time.monotonic() - started < 5 + _SLACK
+            assert time.monotonic() - started < 5 + SLACK_SECONDS
         idle.close()
         assert process.complaints() == []
 
